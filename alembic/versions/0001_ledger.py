@@ -1,0 +1,226 @@
+"""The ledger: balances, lots, holds, debts, postings, movements, periods, roll-ups."""
+
+from pathlib import Path
+
+from alembic import op
+
+from app.core.migrations import run_script
+
+revision = "0001"
+down_revision = None
+
+LEDGER_SQL = Path(__file__).parents[2] / "app" / "points" / "ledger.sql"
+
+TABLES = """
+DO $$ BEGIN
+  CREATE ROLE club_app NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+DO $$ BEGIN
+  IF NOT pg_has_role(current_user, 'club_app', 'MEMBER') THEN GRANT club_app TO CURRENT_USER; END IF;
+END $$;
+
+CREATE SCHEMA ledger;
+GRANT USAGE ON SCHEMA ledger TO club_app;
+
+CREATE TYPE ledger.bucket AS ENUM
+  ('issued', 'pending', 'available', 'held', 'spent', 'expired', 'reversed', 'owed', 'carried');
+
+CREATE TYPE ledger.posting_kind AS ENUM
+  ('earn', 'mature', 'hold', 'capture', 'release', 'redeem', 'refund', 'reverse', 'expire', 'adjust', 'write_off');
+
+-- One CHECK a table on the posting path: PostgreSQL parses each of them again for every statement.
+CREATE TABLE ledger.member_balance (
+  member_id uuid PRIMARY KEY,
+  available bigint NOT NULL DEFAULT 0,
+  pending   bigint NOT NULL DEFAULT 0,
+  held      bigint NOT NULL DEFAULT 0,
+  owed      bigint NOT NULL DEFAULT 0,
+  version   bigint NOT NULL DEFAULT 0,
+  lots      integer NOT NULL DEFAULT 0,
+  is_open   boolean NOT NULL DEFAULT true,
+  CHECK (least(available, pending, held, owed) >= 0)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE ledger.member_balance IS
+  'One wallet a member; the only lock. version: the last posting number; lots: the last lot number.';
+
+CREATE TABLE ledger.lot (
+  member_id  uuid NOT NULL,
+  lot_no     integer NOT NULL,
+  posting_no bigint NOT NULL,
+  origin_lot integer NOT NULL,
+  funder     text NOT NULL,
+  document   text,
+  is_live    boolean NOT NULL DEFAULT true,
+  granted    bigint NOT NULL,
+  pending    bigint NOT NULL DEFAULT 0,
+  available  bigint NOT NULL DEFAULT 0,
+  held       bigint NOT NULL DEFAULT 0,
+  spent      bigint NOT NULL DEFAULT 0,
+  expired    bigint NOT NULL DEFAULT 0,
+  reversed   bigint NOT NULL DEFAULT 0,
+  repaid     bigint NOT NULL DEFAULT 0,
+  carried    bigint NOT NULL DEFAULT 0,
+  granted_on date NOT NULL,
+  spendable_from date NOT NULL,
+  expires_on date NOT NULL,
+  is_open boolean NOT NULL GENERATED ALWAYS AS (pending + available + held > 0) STORED,
+  PRIMARY KEY (member_id, lot_no),
+  CHECK (pending + available + held + spent + expired + reversed + repaid + carried = granted
+         AND least(pending, available, held, spent, expired, reversed, repaid, carried) >= 0
+         AND granted > 0 AND expires_on >= spendable_from)
+) WITH (fillfactor = 70);
+CREATE INDEX lot_open ON ledger.lot (member_id, expires_on, lot_no) WHERE is_open;
+CREATE UNIQUE INDEX lot_document ON ledger.lot (document, member_id) WHERE is_live AND document IS NOT NULL;
+COMMENT ON TABLE ledger.lot IS
+  'What one earning gave and where its points are now. expires_on: the last spendable day. document: the cause it holds while live.';
+
+CREATE TABLE ledger.hold (
+  member_id  uuid NOT NULL,
+  posting_no bigint NOT NULL,
+  period     date NOT NULL,
+  points     bigint NOT NULL CHECK (points > 0),
+  captured   bigint NOT NULL DEFAULT 0 CHECK (captured BETWEEN 0 AND points),
+  place      text NOT NULL,
+  expires_at timestamptz NOT NULL,
+  is_open    boolean NOT NULL DEFAULT true,
+  PRIMARY KEY (member_id, posting_no)
+);
+CREATE INDEX hold_open ON ledger.hold (expires_at) WHERE is_open;
+
+CREATE TABLE ledger.debt (
+  member_id   uuid NOT NULL,
+  posting_no  bigint NOT NULL,
+  funder      text NOT NULL,
+  incurred    bigint NOT NULL CHECK (incurred > 0),
+  repaid      bigint NOT NULL DEFAULT 0,
+  written_off bigint NOT NULL DEFAULT 0 CHECK (written_off >= 0),
+  is_open     boolean NOT NULL GENERATED ALWAYS AS (incurred > repaid + written_off) STORED,
+  PRIMARY KEY (member_id, posting_no),
+  CHECK (repaid + written_off <= incurred)
+);
+
+CREATE TABLE ledger.confirmation (
+  member_id  uuid PRIMARY KEY,
+  last_step  bigint NOT NULL DEFAULT 0,
+  digest     bytea,
+  place      text,
+  points     bigint,
+  expires_at timestamptz,
+  failures   integer NOT NULL DEFAULT 0,
+  failed_at  timestamptz
+) WITH (fillfactor = 70);
+
+CREATE TABLE ledger.posting (
+  member_id    uuid NOT NULL,
+  posting_no   bigint NOT NULL,
+  kind         ledger.posting_kind NOT NULL,
+  points       bigint NOT NULL,
+  cause        text NOT NULL,
+  place        text NOT NULL,
+  reason       text,
+  resolves     bigint,
+  booked_on    date NOT NULL,
+  period       date NOT NULL,
+  actor        text NOT NULL,
+  request_key  uuid NOT NULL,
+  request_hash uuid NOT NULL,
+  posted_at    timestamptz NOT NULL,
+  available    bigint NOT NULL,
+  pending      bigint NOT NULL,
+  held         bigint NOT NULL,
+  owed         bigint NOT NULL,
+  PRIMARY KEY (member_id, posting_no),
+  UNIQUE (request_key, member_id),
+  CHECK (least(available, pending, held, owed) >= 0 AND (points > 0 OR kind = 'adjust' AND points < 0))
+);
+CREATE UNIQUE INDEX posting_ended ON ledger.posting (member_id, resolves) WHERE kind IN ('capture', 'release', 'reverse');
+CREATE INDEX posting_refunds ON ledger.posting (member_id, resolves) WHERE kind = 'refund';
+COMMENT ON TABLE ledger.posting IS
+  'One accepted cause for one member, never changed: who, where, when, why, and the balances after it.';
+
+CREATE TABLE ledger.movement (
+  member_id   uuid NOT NULL,
+  posting_no  bigint NOT NULL,
+  line        integer NOT NULL,
+  lot_no      integer,
+  from_bucket ledger.bucket NOT NULL,
+  to_bucket   ledger.bucket NOT NULL,
+  funder      text NOT NULL,
+  place       text NOT NULL,
+  points      bigint NOT NULL,
+  booked_on   date NOT NULL,
+  period      date NOT NULL,
+  xid         bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
+  PRIMARY KEY (member_id, posting_no, line, period),
+  CHECK (points > 0 AND from_bucket <> to_bucket)
+) PARTITION BY LIST (period);
+CREATE INDEX movement_xid ON ledger.movement USING brin (xid);
+COMMENT ON TABLE ledger.movement IS 'Both legs of one move of points in one row, so that it balances by construction.';
+
+CREATE TABLE ledger.period (
+  period     date PRIMARY KEY CHECK (extract(day FROM period) = 1),
+  sealed_at  timestamptz,
+  digest     bytea,
+  statements bytea,
+  seal       bytea,
+  CHECK (num_nulls(sealed_at, digest, statements, seal) IN (0, 4))
+);
+
+CREATE TABLE ledger.rollup (
+  period date, booked_on date, funder text, place text, from_bucket ledger.bucket, to_bucket ledger.bucket,
+  points numeric NOT NULL, movements bigint NOT NULL,
+  PRIMARY KEY (period, booked_on, funder, place, from_bucket, to_bucket)
+);
+CREATE TABLE ledger.rollup_watermark (
+  only_one  boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+  below_xid bigint NOT NULL
+);
+INSERT INTO ledger.rollup_watermark (below_xid) VALUES (0);
+
+-- For accountants: each movement as its two entries.
+CREATE VIEW ledger.entry AS
+  SELECT member_id, posting_no, line, lot_no, funder, place, booked_on, period, from_bucket AS account, -points AS points
+    FROM ledger.movement
+  UNION ALL
+  SELECT member_id, posting_no, line, lot_no, funder, place, booked_on, period, to_bucket, points FROM ledger.movement;
+
+CREATE TYPE ledger.outcome AS (
+  status text, posting_no bigint, kind ledger.posting_kind, points bigint, cause text, booked_on date, period date, posted_at timestamptz,
+  available bigint, pending bigint, held bigint, owed bigint
+);
+CREATE TYPE ledger.draft AS (
+  member_id uuid, version bigint, lots integer, available bigint, pending bigint, held bigint, owed bigint,
+  line integer, place text, booked_on date, period date, refused text
+);
+
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'ledger.% is append-only: post a reversal instead', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON ledger.posting FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON ledger.movement FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON ledger.posting EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON ledger.movement EXECUTE FUNCTION ledger.refuse_change();
+"""
+
+# the service reads the ledger and calls its functions; it writes no ledger table itself
+GRANTS = """
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM PUBLIC, club_app;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC, club_app;
+GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO club_app;
+GRANT EXECUTE ON FUNCTION
+  ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
+  ledger.open_wallets, ledger.close_wallet, ledger.expect_code,
+  ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
+  ledger.earn_batch, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
+TO club_app;
+"""
+
+
+def upgrade() -> None:
+    run_script(TABLES + LEDGER_SQL.read_text(encoding="utf-8") + GRANTS)
+
+
+def downgrade() -> None:
+    op.execute("DROP SCHEMA ledger CASCADE")

@@ -1,0 +1,1 @@
+"""Owner-club loyalty and points service."""

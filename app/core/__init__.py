@@ -1,0 +1,1 @@
+"""What every domain shares: database, problems, actors, clock, money."""

@@ -1,0 +1,60 @@
+"""What users read, by key and language: Chinese first, English second. The texts stand in zh.toml and en.toml."""
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+
+class Language(StrEnum):
+    """Languages of the catalogue; the first is the default."""
+
+    ZH = "zh"
+    EN = "en"
+
+
+@cache
+def texts(language: Language) -> Mapping[str, str]:
+    """All texts of a language under dotted keys."""
+    tree = tomllib.loads((Path(__file__).parent / f"{language}.toml").read_text(encoding="utf-8"))
+    return dict(_flat(tree, ""))
+
+
+def _flat(tree: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            pairs.extend(_flat(value, f"{prefix}{key}."))
+        else:
+            pairs.append((prefix + key, str(value)))
+    return pairs
+
+
+def text(language: Language, key: str, context: Mapping[str, object]) -> str:
+    """The text under `key` with its figures filled in."""
+    return texts(language)[key].format_map(context)
+
+
+def preferred(accept_language: str) -> Language:
+    """The best of our languages for an Accept-Language header (RFC 9110, 12.5.4)."""
+    best, best_quality = Language.ZH, 0.0
+    for part in accept_language.split(","):
+        tag, _, parameter = part.strip().partition(";")
+        primary = tag.partition("-")[0].lower()
+        if primary not in set(Language):
+            continue
+        quality = _quality(parameter)
+        if quality > best_quality:
+            best, best_quality = Language(primary), quality
+    return best
+
+
+def _quality(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,82 @@
+"""Connections: a raw asyncpg pool for the posting path and batches, SQLAlchemy sessions for everything else.
+
+Both connect as `club_app`, which owns nothing, and keep to transaction-local settings (PgBouncer-safe).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import uuid_utils.compat
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+APP_ROLE = "club_app"
+
+Connection = asyncpg.Connection | asyncpg.Pool
+"""What a single-statement call needs: a connection, or the pool that lends one for that call."""
+
+
+def new_id() -> UUID:
+    """A resource id: UUIDv7, so that new rows stand at the end of their index."""
+    return uuid_utils.compat.uuid7()
+
+
+def server_settings(role: str | None) -> dict[str, str]:
+    """Start-up parameters of every connection."""
+    return {"application_name": "club", "timezone": "UTC", "jit": "off"} | ({"role": role} if role else {})
+
+
+async def connect(dsn: str, role: str | None = APP_ROLE) -> asyncpg.Connection:
+    """One connection of one's own; the caller closes it."""
+    return await asyncpg.connect(dsn, server_settings=server_settings(role))
+
+
+def engine_options(dsn: str, role: str | None) -> dict[str, Any]:
+    """SQLAlchemy options that open connections exactly as `connect` does and keep values out of error texts."""
+    return {"async_creator": lambda: connect(dsn, role), "hide_parameters": True}
+
+
+async def _keep_session_state(_: object) -> None:
+    """Nothing to reset: settings are transaction-local, and the reset query would be a second round trip."""
+
+
+class Database:
+    """One process's connections to the service's database."""
+
+    def __init__(self, pool: asyncpg.Pool, engine: AsyncEngine) -> None:
+        self.pool = pool
+        self.engine = engine
+        self.sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, dsn: str, *, pool_size: int = 4, session_pool_size: int = 4) -> AsyncIterator["Database"]:
+        """Open both ways in for the life of the block."""
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=session_pool_size,
+            **engine_options(dsn, APP_ROLE),
+        )
+        try:
+            async with asyncpg.create_pool(
+                dsn, min_size=1, max_size=pool_size, server_settings=server_settings(APP_ROLE), reset=_keep_session_state
+            ) as pool:
+                yield cls(pool, engine)
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A raw connection inside one transaction: committed at the end, rolled back on an exception."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session inside one transaction: committed at the end, rolled back on an exception."""
+        async with self.sessions.begin() as session:
+            yield session

@@ -1,0 +1,243 @@
+"""FastAPI glue: what routers depend on, how problems are answered, and the request id."""
+
+import logging
+import traceback
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import asyncpg
+import orjson
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core import catalogue, db, problems
+from app.core.actors import Actor, Role
+from app.core.catalogue import Language
+from app.core.problems import FieldError, Problem
+from app.settings import Settings
+
+log = logging.getLogger("club")
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+Schema = dict[str, Any]
+
+
+# --- what a route may ask for ---
+
+
+# async even where nothing is awaited: FastAPI runs plain functions in a thread
+async def _pool(request: Request) -> asyncpg.Pool:
+    pool: asyncpg.Pool = request.app.state.db.pool
+    return pool
+
+
+async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.db.session() as session:
+        yield session
+
+
+async def _now(request: Request) -> datetime:
+    now: datetime = request.app.state.clock()
+    return now
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+Postings = Annotated[asyncpg.Pool, Depends(_pool)]
+"""The raw pool: one call, one round trip, no session."""
+
+# scope "function": the commit runs before the answer is sent, so a failed commit is a 500 and never a 200
+Session = Annotated[AsyncSession, Depends(_session, scope="function")]
+Now = Annotated[datetime, Depends(_now)]
+Config = Annotated[Settings, Depends(_settings)]
+DryRun = Annotated[bool, Query(description="compute the answer, change nothing")]
+Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before")]
+RequiredKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+IfMatch = Annotated[str, Header(alias="If-Match", description="the record's ETag as last read")]
+
+
+class Requires(SecurityBase):
+    """A dependency that yields the caller when its role is among those declared (and, for programs, its scope)."""
+
+    def __init__(self, *roles: Role, scope: str | None = None) -> None:
+        self.model = HTTPBearer(description="a short access token: POST /api/v1/sign-in, or `club token SUBJECT`")
+        self.scheme_name = "bearer"
+        self.roles = frozenset(roles)
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> Actor:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        actor: Actor | None = request.app.state.authenticate(token) if kind.lower() == "bearer" else None
+        if actor is None:
+            raise problems.Unauthenticated
+        if actor.role not in self.roles:
+            raise problems.Forbidden
+        if actor.role is Role.API_CLIENT and self.scope not in actor.scopes:
+            raise problems.Forbidden
+        return actor
+
+
+def documented(*kinds: type[Problem]) -> dict[int | str, Schema]:
+    """OpenAPI `responses` for the problems a route can answer."""
+    by_status: dict[int | str, Schema] = {}
+    for kind in kinds:
+        entry = by_status.setdefault(
+            kind.status,
+            {"description": "", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}},
+        )
+        entry["description"] = ", ".join(filter(None, [entry["description"], f"`{kind.type}`"]))
+    return by_status
+
+
+GUARDED = documented(problems.Unauthenticated, problems.Forbidden, problems.MalformedBody, problems.InvalidPayload, problems.Unexpected)
+"""What every guarded route can answer besides its own problems."""
+
+
+def etag(version: int) -> str:
+    """A record's ETag, from its version."""
+    return f'"{version}"'
+
+
+def version_of(if_match: str) -> int:
+    """The version an If-Match header names.
+
+    Raises:
+        PreconditionFailed: the header is not one of our ETags, so it cannot match.
+    """
+    digits = if_match.strip().removeprefix("W/").strip('"')
+    if not digits.isascii() or not digits.isdigit():
+        raise problems.PreconditionFailed
+    return int(digits)
+
+
+# --- answers ---
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON by orjson, for hot routes and prepared answers."""
+    return Response(orjson.dumps(content), status, headers, "application/json")
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """The problem document for this request, in its language."""
+    language = catalogue.preferred(request.headers.get("Accept-Language", ""))
+    body = problem.body(language) | {"instance": request.url.path, "request_id": request_id.get()}
+    headers = {"Content-Language": language.value}
+    if problem.status == problems.Unauthenticated.status:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(body, default=str), problem.status, headers, "application/problem+json")
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(request, error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return problem_response(request, problems.MalformedBody())
+    return problem_response(request, problems.InvalidPayload(errors=[_field_error(fault) for fault in faults]))
+
+
+def _field_error(fault: Mapping[str, Any]) -> FieldError:
+    source, *path = fault["loc"]
+    parts = path if source == "body" else [source, *path]
+    pointer = "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    context = {name: value for name, value in fault.get("ctx", {}).items() if not isinstance(value, Exception)}
+    known = f"field.{fault['type']}" in catalogue.texts(Language.EN)
+    return FieldError(pointer, fault["type"] if known else "value_invalid", context | {"message": fault["msg"]})
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kinds: dict[int, Problem] = {
+        404: problems.NotFound("route"), 405: problems.MethodNotAllowed(), 400: problems.MalformedBody(),
+    }
+    return problem_response(request, kinds.get(error.status_code, problems.Unexpected()))
+
+
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    log.error("request %s failed: %s\n%s", request_id.get(), describe(error), "".join(traceback.format_tb(error.__traceback__)))
+    return problem_response(request, problems.Unexpected())
+
+
+def describe(error: BaseException) -> str:
+    """An exception for the log; database errors without their texts, which quote values (personal data)."""
+    if isinstance(error, DBAPIError):
+        return describe(error.orig) if error.orig is not None else type(error).__name__
+    if isinstance(error, asyncpg.PostgresError) or hasattr(error, "sqlstate"):
+        return f"{type(error).__name__} sqlstate={getattr(error, 'sqlstate', None)}"
+    return f"{type(error).__name__}: {error}"
+
+
+class RequestIds:
+    """ASGI middleware: every request has an id, taken from X-Request-Id when it is tame, and answers carry it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        current = given if 0 < len(given) <= 64 and given.replace("-", "").isalnum() else db.new_id().hex
+        request_id.set(current)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = current
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+def install(app: FastAPI) -> None:
+    """Give an app the service's error answers and request ids."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unexpected)
+    app.add_middleware(RequestIds)
+
+
+PROBLEM_SCHEMA: Schema = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457 problem document; some types carry more members (their figures).",
+    "required": ["type", "title", "status", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string", "description": "stable, e.g. /problems/insufficient-points"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
+            },
+        },
+    },
+}
+
+Format = Annotated[Literal["json", "csv"], Query(description="how the answer is written")]

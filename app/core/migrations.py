@@ -1,0 +1,75 @@
+"""Bringing a database's schema up to this release: Alembic, driven over one asyncpg connection."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.core.db import connect, engine_options
+
+ALEMBIC_DIR = Path(__file__).parents[2] / "alembic"
+_ONE_AT_A_TIME = 7_310_000_001
+
+
+class UnsuitableServer(Exception):
+    """The database server cannot run this release; the message says what would be right."""
+
+
+async def migrate(dsn: str, **attributes: Any) -> None:
+    """Upgrade the database to the newest schema; concurrent callers wait for one another.
+
+    Raises:
+        UnsuitableServer: PostgreSQL is older than 15, or the user may not create the role `club_app`.
+    """
+    guard = await connect(dsn, role=None)
+    try:
+        await _require_suitable(guard)
+        await guard.execute("SELECT pg_advisory_lock($1)", _ONE_AT_A_TIME)
+        engine = create_async_engine("postgresql+asyncpg://", **engine_options(dsn, role=None))
+        try:
+            async with engine.connect() as connection:
+                await connection.run_sync(_upgrade, attributes)
+        finally:
+            await engine.dispose()
+    finally:
+        await guard.close()
+
+
+async def _require_suitable(connection: asyncpg.Connection) -> None:
+    version = connection.get_server_version()
+    if version.major < 15:
+        raise UnsuitableServer(f"PostgreSQL {version.major} is too old: 15 or newer is needed")
+    may = await connection.fetchval(
+        "SELECT rolsuper OR rolcreaterole OR EXISTS (SELECT FROM pg_roles WHERE rolname = 'club_app')"
+        " FROM pg_roles WHERE rolname = current_user"
+    )
+    if not may:
+        raise UnsuitableServer("the database user may not create the role club_app: grant it CREATEROLE, or create the role")
+
+
+def config(connection: Connection | None = None, **attributes: Any) -> Config:
+    """Alembic's configuration; `connection` is what env.py migrates."""
+    settings = Config()
+    settings.set_main_option("script_location", str(ALEMBIC_DIR))
+    settings.attributes.update(attributes, connection=connection)
+    return settings
+
+
+def _upgrade(connection: Connection, attributes: dict[str, Any]) -> None:
+    command.upgrade(config(connection, **attributes), "head")
+
+
+def run_script(sql: str) -> None:
+    """Run many SQL statements inside a migration (asyncpg's simple protocol takes them in one go)."""
+    driver: Any = op.get_bind().connection.dbapi_connection
+    driver.run_async(lambda connection: connection.execute(sql))
+
+
+def run(dsn: str) -> None:
+    """`migrate` for callers without an event loop."""
+    asyncio.run(migrate(dsn))

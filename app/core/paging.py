@@ -1,0 +1,39 @@
+"""Lists by cursor: stable order, no totals unless asked."""
+
+import base64
+import binascii
+from typing import Generic, TypeVar
+
+import orjson
+from pydantic import BaseModel
+
+from app.core.problems import InvalidPayload
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page; `next_cursor` is null on the last."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def encode_cursor(*position: str | int) -> str:
+    """An opaque cursor for the position after the last item shown."""
+    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, *kinds: type) -> list[str | int]:
+    """The position in a cursor, one value of each of `kinds`.
+
+    Raises:
+        InvalidPayload: it is not a cursor of this list.
+    """
+    try:
+        position = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        raise InvalidPayload.at("/query/cursor", "cursor_invalid") from None
+    if not isinstance(position, list) or [type(value) for value in position] != list(kinds):
+        raise InvalidPayload.at("/query/cursor", "cursor_invalid")
+    return position

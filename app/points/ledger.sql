@@ -1,0 +1,801 @@
+-- The ledger's functions: the only way points move. Tables stand in alembic/versions/0001_ledger.py.
+--
+-- One call posts one cause for one member, whole or not at all, in one round trip.
+--
+-- Lock doctrine, always in this order, each lock a statement of its own (a statement sees the snapshot from
+-- before its own lock wait, so locking and deciding are never fused):
+--   1. the request key            advisory, so that a retry waits for the first answer
+--   2. the earning's document     advisory, so that a cause is accepted once whoever brings it
+--   3. the member_balance row     the one lock that spending and earning share
+--   4. the period                 advisory, shared by posters, exclusive for the closer
+-- A batch takes 3 for all its members in member order, then 4; its documents are guarded by its caller's key.
+--
+-- A business refusal is a status in the answer, never an exception; an exception means a broken invariant.
+-- A business date is a China date. Movements name both legs: `from_bucket` loses, `to_bucket` gains.
+--   issued    what was granted (a source)      spent     redeemed at `place`
+--   pending   granted, not yet spendable       expired   lapsed unspent
+--   available spendable                        reversed  taken back
+--   held      set aside for one purchase       carried   moved to a child lot (nets to zero)
+--   owed      what the member owes: `owed` -> reversed incurs it, available -> `owed` repays the funder named in `place`
+--
+-- A posting under way is a `ledger.draft`: the locked balance as it will stand, with where and when it is booked.
+
+-- ---------------------------------------------------------------------------------------------- periods
+
+CREATE OR REPLACE FUNCTION ledger.month_of(p_day date) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_day - (extract(day FROM p_day)::int - 1) $$;
+
+CREATE OR REPLACE FUNCTION ledger.china_date(p_at timestamptz) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (p_at AT TIME ZONE 'Asia/Shanghai')::date $$;
+
+CREATE OR REPLACE FUNCTION ledger.period_lock(p_period date) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 7310000000 + (p_period - DATE '2000-01-01') $$;
+
+-- Makes a month's partition and its row; safe to call twice and from two sessions.
+CREATE OR REPLACE FUNCTION ledger.open_period(p_period date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  v_name text := 'movement_' || to_char(p_period, 'YYYY_MM');
+BEGIN
+  PERFORM pg_advisory_xact_lock(7309999999);
+  PERFORM FROM ledger.period WHERE period = p_period;
+  IF FOUND THEN RETURN; END IF;
+  -- made apart and then attached: attaching does not block those who post
+  EXECUTE format('CREATE TABLE ledger.%I (LIKE ledger.movement INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name);
+  EXECUTE format('ALTER TABLE ledger.%I ADD CONSTRAINT fits CHECK (period = %L)', v_name, p_period);
+  EXECUTE format('ALTER TABLE ledger.movement ATTACH PARTITION ledger.%I FOR VALUES IN (%L)', v_name, p_period);
+  EXECUTE format('ALTER TABLE ledger.%I DROP CONSTRAINT fits', v_name);
+  EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON ledger.%I EXECUTE FUNCTION ledger.refuse_change()', v_name);
+  INSERT INTO ledger.period (period) VALUES (p_period);
+END $$;
+
+-- The month a posting belongs to: its own while open, else the first open one; the month stays open until commit.
+CREATE OR REPLACE FUNCTION ledger.booking_period(p_booked_on date) RETURNS date
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_period date := ledger.month_of(p_booked_on);
+  v_sealed boolean;
+BEGIN
+  LOOP
+    IF pg_advisory_xact_lock_shared(ledger.period_lock(v_period)) IS NULL THEN RETURN NULL; END IF;
+    SELECT sealed_at IS NOT NULL INTO v_sealed FROM ledger.period WHERE period = v_period;
+    IF v_sealed IS FALSE THEN
+      RETURN v_period;
+    ELSIF v_sealed OR v_period < (SELECT min(period) FROM ledger.period) THEN
+      v_period := coalesce((SELECT min(period) FROM ledger.period WHERE sealed_at IS NULL),
+                           (SELECT max(period) + interval '1 month' FROM ledger.period));
+    ELSE
+      PERFORM ledger.open_period(v_period);
+    END IF;
+  END LOOP;
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- answers
+
+CREATE OR REPLACE FUNCTION ledger.refusal(p_status text, p_available bigint DEFAULT NULL) RETURNS ledger.outcome
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT ROW(p_status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, p_available, NULL, NULL, NULL)::ledger.outcome
+$$;
+
+CREATE OR REPLACE FUNCTION ledger.replay(p ledger.posting) RETURNS ledger.outcome
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT ROW('replayed', p.posting_no, p.kind, p.points, p.cause, p.booked_on, p.period, p.posted_at,
+             p.available, p.pending, p.held, p.owed)::ledger.outcome
+$$;
+
+-- The first answer to a request key, or null when the key is new.
+CREATE OR REPLACE FUNCTION ledger.first_answer(p_member uuid, p_key uuid, p_hash uuid) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+  p ledger.posting;
+BEGIN
+  IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL THEN RETURN NULL; END IF;
+  SELECT * INTO p FROM ledger.posting WHERE request_key = p_key;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  IF p.member_id = p_member AND p.request_hash = p_hash THEN RETURN ledger.replay(p); END IF;
+  RETURN ledger.refusal('key_conflict');
+END $$;
+
+-- The first answer to an earning's cause while it is live, or null when it is free.
+CREATE OR REPLACE FUNCTION ledger.document_answer(p_member uuid, p_document text, p_hash uuid) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+  p ledger.posting;
+BEGIN
+  IF pg_advisory_xact_lock(hashtextextended(p_document, 1)) IS NULL THEN RETURN NULL; END IF;
+  SELECT member_id, posting_no INTO p.member_id, p.posting_no FROM ledger.lot WHERE document = p_document AND is_live;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  SELECT * INTO STRICT p FROM ledger.posting WHERE member_id = p.member_id AND posting_no = p.posting_no;
+  IF p.member_id = p_member AND p.request_hash = p_hash THEN RETURN ledger.replay(p); END IF;
+  RETURN ledger.refusal('document_conflict');
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- steps of a posting
+
+-- Locks the member, brings the wallet up to the business date and starts a draft; `refused` names why it cannot.
+CREATE OR REPLACE FUNCTION ledger.begin(p_member uuid, p_place text, p_booked_on date, p_now timestamptz) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  d ledger.draft;
+BEGIN
+  SELECT member_id, version, lots, available, pending, held, owed, 0, p_place, p_booked_on, NULL::date,
+         CASE WHEN NOT is_open THEN 'wallet_closed' END
+    INTO d FROM ledger.member_balance WHERE member_id = p_member FOR UPDATE;
+  IF NOT FOUND THEN
+    d.refused := 'unknown_member';
+  ELSIF p_booked_on > ledger.china_date(p_now) THEN
+    d.refused := 'future_date';
+  END IF;
+  IF d.refused IS NOT NULL THEN RETURN d; END IF;
+  d := ledger.touch(d, p_booked_on, p_now);
+  d.version := d.version + 1;
+  d.period := ledger.booking_period(p_booked_on);
+  RETURN d;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger.move(
+  d ledger.draft, p_lot_no int, p_from ledger.bucket, p_to ledger.bucket, p_funder text, p_points bigint,
+  p_place text DEFAULT NULL
+) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+BEGIN
+  d.line := d.line + 1;
+  INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                               booked_on, period)
+  VALUES (d.member_id, d.version, d.line, p_lot_no, p_from, p_to, p_funder, coalesce(p_place, d.place), p_points,
+          d.booked_on, d.period);
+  RETURN d;
+END $$;
+
+-- Writes the posting and the balance it leaves: the last step of every operation.
+CREATE OR REPLACE FUNCTION ledger.write(
+  d ledger.draft, p_kind ledger.posting_kind, p_points bigint, p_cause text, p_reason text, p_resolves bigint,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE ledger.member_balance m
+     SET available = d.available, pending = d.pending, held = d.held, owed = d.owed, version = d.version, lots = d.lots
+   WHERE m.member_id = d.member_id;
+  INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, resolves, booked_on, period,
+                              actor, request_key, request_hash, posted_at, available, pending, held, owed)
+  VALUES (d.member_id, d.version, p_kind, p_points, p_cause, d.place, p_reason, p_resolves, d.booked_on, d.period,
+          p_actor, p_key, p_hash, p_now, d.available, d.pending, d.held, d.owed);
+  RETURN ROW('posted', d.version, p_kind, p_points, p_cause, d.booked_on, d.period, p_now,
+             d.available, d.pending, d.held, d.owed)::ledger.outcome;
+END $$;
+
+-- Points of a lot that have just become available repay what the member owes, oldest debt first.
+CREATE OR REPLACE FUNCTION ledger.repay(d ledger.draft, p_lot_no int, p_funder text, p_points bigint) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_debt ledger.debt;
+  v_part bigint;
+  v_left bigint := p_points;
+BEGIN
+  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = d.member_id AND is_open ORDER BY posting_no LOOP
+    EXIT WHEN v_left = 0;
+    v_part := least(v_left, v_debt.incurred - v_debt.repaid - v_debt.written_off);
+    UPDATE ledger.debt SET repaid = repaid + v_part WHERE member_id = d.member_id AND posting_no = v_debt.posting_no;
+    UPDATE ledger.lot SET available = available - v_part, repaid = repaid + v_part
+     WHERE member_id = d.member_id AND lot_no = p_lot_no;
+    d := ledger.move(d, p_lot_no, 'available', 'owed', p_funder, v_part, v_debt.funder);
+    d.available := d.available - v_part;
+    d.owed := d.owed - v_part;
+    v_left := v_left - v_part;
+  END LOOP;
+  RETURN d;
+END $$;
+
+-- Grants a lot. A child lot (p_parent) continues its parent's points under a later date.
+CREATE OR REPLACE FUNCTION ledger.grant_lot(
+  d ledger.draft, p_points bigint, p_funder text, p_document text, p_spendable_from date, p_expires_on date,
+  p_parent ledger.lot DEFAULT NULL
+) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_pending bigint := CASE WHEN p_spendable_from > d.booked_on THEN p_points ELSE 0 END;
+BEGIN
+  d.lots := d.lots + 1;
+  d.pending := d.pending + v_pending;
+  d.available := d.available + p_points - v_pending;
+  INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, is_live, granted, pending, available,
+                          granted_on, spendable_from, expires_on)
+  VALUES (d.member_id, d.lots, d.version, coalesce(p_parent.origin_lot, d.lots), p_funder, p_document,
+          coalesce(p_parent.is_live, true), p_points, v_pending, p_points - v_pending,
+          coalesce(p_parent.granted_on, d.booked_on), p_spendable_from, p_expires_on);
+  d := ledger.move(d, d.lots, CASE WHEN p_parent.lot_no IS NULL THEN 'issued' ELSE 'carried' END::ledger.bucket,
+                   CASE WHEN v_pending > 0 THEN 'pending' ELSE 'available' END::ledger.bucket, p_funder, p_points);
+  IF d.owed > 0 AND v_pending = 0 THEN
+    d := ledger.repay(d, d.lots, p_funder, p_points);
+  END IF;
+  RETURN d;
+END $$;
+
+-- Takes points for spending, holding or taking back: earliest expiry first, then oldest, only lots spendable that day.
+-- All or nothing: false, and nothing written, when they do not suffice.
+CREATE OR REPLACE FUNCTION ledger.take(d ledger.draft, p_points bigint, p_to ledger.bucket) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+  WITH spendable AS (
+    SELECT lot_no, funder, available,
+           sum(available) OVER (ORDER BY expires_on, lot_no) AS running, sum(available) OVER () AS total
+      FROM ledger.lot
+     WHERE member_id = d.member_id AND is_open AND available > 0
+       AND spendable_from <= d.booked_on AND expires_on >= d.booked_on
+  ), taken AS (
+    SELECT lot_no, funder, least(available, p_points - (running - available)) AS points,
+           row_number() OVER (ORDER BY running) AS line
+      FROM spendable WHERE total >= p_points AND running - available < p_points
+  ), lots AS (
+    UPDATE ledger.lot l
+       SET available = l.available - t.points,
+           spent = l.spent + CASE WHEN p_to = 'spent' THEN t.points ELSE 0 END,
+           held = l.held + CASE WHEN p_to = 'held' THEN t.points ELSE 0 END,
+           reversed = l.reversed + CASE WHEN p_to = 'reversed' THEN t.points ELSE 0 END
+      FROM taken t WHERE l.member_id = d.member_id AND l.lot_no = t.lot_no
+  )
+  INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                               booked_on, period)
+  SELECT d.member_id, d.version, line, lot_no, 'available', p_to, funder, d.place, points, d.booked_on, d.period FROM taken;
+  RETURN FOUND;
+END $$;
+
+-- What a refused taker is told: the points spendable on the draft's day.
+CREATE OR REPLACE FUNCTION ledger.insufficient(d ledger.draft) RETURNS ledger.outcome
+LANGUAGE sql STABLE AS $$
+  SELECT ledger.refusal('insufficient', (SELECT coalesce(sum(available), 0)::bigint FROM ledger.lot
+    WHERE member_id = d.member_id AND is_open AND spendable_from <= d.booked_on AND expires_on >= d.booked_on))
+$$;
+
+-- Returns held or spent points to their lot; they repay first. What is left of a lapsed lot expires or, with
+-- p_grace_until (a refund), lives on in a child lot of the same funder.
+CREATE OR REPLACE FUNCTION ledger.give_back(
+  d ledger.draft, p_lot_no int, p_from ledger.bucket, p_points bigint, p_grace_until date DEFAULT NULL
+) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  l ledger.lot;
+  v_owed bigint := d.owed;
+  v_left bigint;
+  v_end ledger.bucket := CASE WHEN p_grace_until IS NULL THEN 'expired' ELSE 'carried' END;
+BEGIN
+  UPDATE ledger.lot SET available = available + p_points,
+         held = held - CASE WHEN p_from = 'held' THEN p_points ELSE 0 END,
+         spent = spent - CASE WHEN p_from = 'spent' THEN p_points ELSE 0 END
+   WHERE member_id = d.member_id AND lot_no = p_lot_no RETURNING * INTO STRICT l;
+  d := ledger.move(d, p_lot_no, p_from, 'available', l.funder, p_points);
+  d.available := d.available + p_points;
+  IF p_from = 'held' THEN d.held := d.held - p_points; END IF;
+  IF d.owed > 0 THEN
+    d := ledger.repay(d, p_lot_no, l.funder, p_points);
+  END IF;
+  v_left := p_points - (v_owed - d.owed);
+  IF v_left = 0 OR l.expires_on >= d.booked_on THEN RETURN d; END IF;
+
+  UPDATE ledger.lot SET available = available - v_left,
+         expired = expired + CASE WHEN v_end = 'expired' THEN v_left ELSE 0 END,
+         carried = carried + CASE WHEN v_end = 'carried' THEN v_left ELSE 0 END
+   WHERE member_id = d.member_id AND lot_no = p_lot_no;
+  d := ledger.move(d, p_lot_no, 'available', v_end, l.funder, v_left);
+  d.available := d.available - v_left;
+  IF v_end = 'carried' THEN
+    d := ledger.grant_lot(d, v_left, l.funder, NULL, d.booked_on, p_grace_until, l);
+  END IF;
+  RETURN d;
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- time
+
+-- One lot becomes spendable (p_to available) or lapses (p_to expired): a posting of its own on the day it does.
+-- What is held stays held.
+CREATE OR REPLACE FUNCTION ledger.turn(d ledger.draft, l ledger.lot, p_to ledger.bucket, p_now timestamptz) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_place text := d.place;
+  v_booked_on date := d.booked_on;
+  v_points bigint := CASE WHEN p_to = 'available' THEN l.pending ELSE l.available END;
+BEGIN
+  d.version := d.version + 1;
+  d.line := 0;
+  d.place := 'HQ';
+  d.booked_on := CASE WHEN p_to = 'available' THEN l.spendable_from ELSE l.expires_on + 1 END;
+  d.period := ledger.booking_period(d.booked_on);
+  IF p_to = 'available' THEN
+    UPDATE ledger.lot SET pending = 0, available = available + v_points WHERE member_id = l.member_id AND lot_no = l.lot_no;
+    d := ledger.move(d, l.lot_no, 'pending', 'available', l.funder, v_points);
+    d.pending := d.pending - v_points;
+    d.available := d.available + v_points;
+    IF d.owed > 0 THEN d := ledger.repay(d, l.lot_no, l.funder, v_points); END IF;
+  ELSE
+    UPDATE ledger.lot SET available = 0, expired = expired + v_points WHERE member_id = l.member_id AND lot_no = l.lot_no;
+    d := ledger.move(d, l.lot_no, 'available', 'expired', l.funder, v_points);
+    d.available := d.available - v_points;
+  END IF;
+  PERFORM ledger.write(d, CASE WHEN p_to = 'available' THEN 'mature' ELSE 'expire' END::ledger.posting_kind, v_points, 'lot:' || l.lot_no, NULL,
+                       l.posting_no, 'system', gen_random_uuid(), gen_random_uuid(), p_now);
+  d.line := 0;
+  d.place := v_place;
+  d.booked_on := v_booked_on;
+  RETURN d;
+END $$;
+
+-- Brings one locked member up to a day: what has matured is available, what has lapsed is expired.
+CREATE OR REPLACE FUNCTION ledger.touch(d ledger.draft, p_day date, p_now timestamptz) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  l ledger.lot;
+BEGIN
+  IF d.pending > 0 THEN
+    FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND pending > 0 AND spendable_from <= p_day
+             ORDER BY spendable_from, lot_no LOOP
+      d := ledger.turn(d, l, 'available', p_now);
+    END LOOP;
+  END IF;
+  IF d.available > 0 THEN
+    FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND available > 0 AND expires_on < p_day
+             ORDER BY expires_on, lot_no LOOP
+      d := ledger.turn(d, l, 'expired', p_now);
+    END LOOP;
+  END IF;
+  RETURN d;
+END $$;
+
+-- The nightly sweep, a batch of members at a time: those whom another posting holds are left for the next call.
+CREATE OR REPLACE FUNCTION ledger.sweep(p_today date, p_limit int, p_now timestamptz, OUT members bigint, OUT points bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  b ledger.member_balance;
+BEGIN
+  members := 0;
+  points := 0;
+  FOR b IN SELECT m.* FROM ledger.member_balance m
+            WHERE m.member_id IN (
+              SELECT l.member_id FROM ledger.lot l
+               WHERE l.is_open AND ((l.available > 0 AND l.expires_on < p_today) OR (l.pending > 0 AND l.spendable_from <= p_today)))
+            ORDER BY m.member_id LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
+    PERFORM ledger.touch(ROW(b.member_id, b.version, b.lots, b.available, b.pending, b.held, b.owed, 0, 'HQ', p_today, NULL, NULL)::ledger.draft,
+                         p_today, p_now);
+    members := members + 1;
+    points := points + (SELECT coalesce(sum(p.points), 0) FROM ledger.posting p
+                         WHERE p.member_id = b.member_id AND p.posting_no > b.version AND p.kind = 'expire');
+  END LOOP;
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- wallets and confirmations
+
+CREATE OR REPLACE FUNCTION ledger.open_wallets(p_members uuid[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  INSERT INTO ledger.member_balance (member_id) SELECT unnest(p_members)
+  ON CONFLICT (member_id) DO UPDATE SET is_open = true
+$$;
+
+-- A closed wallet keeps its points and accepts no new posting until it is opened again.
+CREATE OR REPLACE FUNCTION ledger.close_wallet(p_member uuid) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  UPDATE ledger.member_balance SET is_open = false WHERE member_id = p_member
+$$;
+
+-- Notes the digest of a code sent to the member for one redemption: these points at this place. Replaces an older one.
+CREATE OR REPLACE FUNCTION ledger.expect_code(
+  p_member uuid, p_digest bytea, p_place text, p_points bigint, p_expires_at timestamptz
+) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  INSERT INTO ledger.confirmation (member_id, digest, place, points, expires_at)
+  VALUES (p_member, p_digest, p_place, p_points, p_expires_at)
+  ON CONFLICT (member_id) DO UPDATE
+    SET digest = excluded.digest, place = excluded.place, points = excluded.points, expires_at = excluded.expires_at
+$$;
+
+-- Judges the member's code, under the member's lock. Null: good (consumed with the posting); else the refusal.
+-- Five wrong codes within ten minutes lock the member's confirmations for the rest of those ten minutes.
+CREATE OR REPLACE FUNCTION ledger.judge_code(
+  p_member uuid, p_place text, p_points bigint, p_step bigint, p_digest bytea, p_now timestamptz
+) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  c ledger.confirmation;
+BEGIN
+  IF p_digest IS NULL THEN RETURN 'confirmation_required'; END IF;
+  INSERT INTO ledger.confirmation (member_id) VALUES (p_member) ON CONFLICT DO NOTHING;
+  SELECT * INTO STRICT c FROM ledger.confirmation WHERE member_id = p_member;
+  IF c.failures >= 5 AND c.failed_at > p_now - interval '10 minutes' THEN RETURN 'confirmation_locked'; END IF;
+  IF p_step > c.last_step OR (c.digest = p_digest AND c.place = p_place AND c.points = p_points AND c.expires_at > p_now) THEN
+    RETURN NULL;
+  END IF;
+  UPDATE ledger.confirmation
+     SET failures = CASE WHEN failed_at > p_now - interval '10 minutes' THEN failures + 1 ELSE 1 END, failed_at = p_now
+   WHERE member_id = p_member;
+  RETURN 'confirmation_wrong';
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger.consume_code(p_member uuid, p_step bigint) RETURNS void
+LANGUAGE sql AS $$
+  UPDATE ledger.confirmation
+     SET last_step = greatest(last_step, p_step), digest = NULL, expires_at = NULL, failures = 0, failed_at = NULL
+   WHERE member_id = p_member
+$$;
+
+-- ---------------------------------------------------------------------------------------------- operations
+
+CREATE OR REPLACE FUNCTION ledger.earn(
+  p_member uuid, p_points bigint, p_funder text, p_place text, p_cause text, p_reason text, p_booked_on date,
+  p_spendable_from date, p_expires_on date, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+BEGIN
+  IF o.status IS NULL THEN o := ledger.document_answer(p_member, p_cause, p_hash); END IF;
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, p_place, p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  d := ledger.grant_lot(d, p_points, p_funder, p_cause, p_spendable_from, p_expires_on);
+  RETURN ledger.write(d, 'earn', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Spends at once (p_kind redeem) or sets aside until p_hold_until (p_kind hold).
+-- With p_confirm the member's one-time code is judged and, with the posting, consumed.
+CREATE OR REPLACE FUNCTION ledger.redeem(
+  p_kind ledger.posting_kind, p_member uuid, p_points bigint, p_place text, p_cause text, p_booked_on date, p_hold_until timestamptz,
+  p_confirm boolean, p_step bigint, p_digest bytea, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  v_wrong text;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, p_place, p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  IF p_confirm THEN
+    v_wrong := ledger.judge_code(p_member, p_place, p_points, p_step, p_digest, p_now);
+    IF v_wrong IS NOT NULL THEN RETURN ledger.refusal(v_wrong); END IF;
+  END IF;
+  IF NOT ledger.take(d, p_points, CASE p_kind WHEN 'hold' THEN 'held' ELSE 'spent' END::ledger.bucket) THEN
+    RETURN ledger.insufficient(d);
+  END IF;
+  d.available := d.available - p_points;
+  IF p_kind = 'hold' THEN
+    d.held := d.held + p_points;
+    INSERT INTO ledger.hold (member_id, posting_no, period, points, place, expires_at)
+    VALUES (p_member, d.version, d.period, p_points, p_place, p_hold_until);
+  END IF;
+  IF p_confirm THEN PERFORM ledger.consume_code(p_member, p_step); END IF;
+  RETURN ledger.write(d, p_kind, p_points, p_cause, NULL, NULL, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Ends a hold: p_points are spent (0: none, a release), the rest goes back to its lots.
+CREATE OR REPLACE FUNCTION ledger.resolve_hold(
+  p_kind ledger.posting_kind, p_member uuid, p_hold bigint, p_points bigint, p_cause text, p_booked_on date,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  h ledger.hold;
+  m ledger.movement;
+  v_left bigint := p_points;
+  v_part bigint;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, NULL, p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  SELECT * INTO h FROM ledger.hold WHERE member_id = p_member AND posting_no = p_hold;
+  IF NOT FOUND THEN RETURN ledger.refusal('unknown_posting'); END IF;
+  IF NOT h.is_open THEN RETURN ledger.refusal('hold_resolved'); END IF;
+  IF p_kind = 'capture' AND h.expires_at <= p_now THEN RETURN ledger.refusal('hold_expired'); END IF;
+  IF p_points > h.points THEN RETURN ledger.refusal('exceeds_original', h.points); END IF;
+  d.place := h.place;
+  UPDATE ledger.hold SET captured = p_points, is_open = false WHERE member_id = p_member AND posting_no = p_hold;
+  FOR m IN SELECT * FROM ledger.movement
+            WHERE member_id = p_member AND posting_no = p_hold AND period = h.period ORDER BY line LOOP
+    v_part := least(m.points, v_left);
+    IF v_part > 0 THEN
+      UPDATE ledger.lot SET held = held - v_part, spent = spent + v_part WHERE member_id = p_member AND lot_no = m.lot_no;
+      d := ledger.move(d, m.lot_no, 'held', 'spent', m.funder, v_part);
+      d.held := d.held - v_part;
+      v_left := v_left - v_part;
+    END IF;
+    IF m.points > v_part THEN d := ledger.give_back(d, m.lot_no, 'held', m.points - v_part); END IF;
+  END LOOP;
+  RETURN ledger.write(d, p_kind, CASE p_kind WHEN 'capture' THEN p_points ELSE h.points END, p_cause, NULL, p_hold,
+                      p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Gives points of a redemption back to the lots they came from, last taken first; p_points null means all that is left.
+CREATE OR REPLACE FUNCTION ledger.refund(
+  p_member uuid, p_original bigint, p_points bigint, p_grace_until date, p_cause text, p_reason text, p_booked_on date,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  p ledger.posting;
+  r record;
+  v_refundable bigint;
+  v_left bigint;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, NULL, p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  SELECT * INTO p FROM ledger.posting WHERE member_id = p_member AND posting_no = p_original;
+  IF NOT FOUND THEN RETURN ledger.refusal('unknown_posting'); END IF;
+  IF p.kind NOT IN ('redeem', 'capture') THEN RETURN ledger.refusal('wrong_kind'); END IF;
+  v_refundable := p.points - (SELECT coalesce(sum(points), 0) FROM ledger.posting
+                               WHERE member_id = p_member AND resolves = p_original AND kind = 'refund');
+  v_left := coalesce(p_points, v_refundable);
+  IF v_left > v_refundable OR v_refundable = 0 THEN RETURN ledger.refusal('exceeds_original', v_refundable); END IF;
+  d.place := p.place;
+  FOR r IN
+    SELECT s.lot_no, s.points - coalesce((
+             SELECT sum(m.points)::bigint FROM ledger.posting q JOIN ledger.movement m USING (member_id, posting_no, period)
+              WHERE q.member_id = p_member AND q.resolves = p_original AND q.kind = 'refund'
+                AND m.lot_no = s.lot_no AND m.from_bucket = 'spent'), 0) AS points
+      FROM ledger.movement s
+     WHERE s.member_id = p_member AND s.posting_no = p_original AND s.period = p.period AND s.to_bucket = 'spent'
+     ORDER BY s.line DESC
+  LOOP
+    EXIT WHEN v_left = 0;
+    CONTINUE WHEN r.points = 0;
+    d := ledger.give_back(d, r.lot_no, 'spent', least(r.points, v_left), p_grace_until);
+    v_left := v_left - least(r.points, v_left);
+  END LOOP;
+  RETURN ledger.write(d, 'refund', coalesce(p_points, v_refundable), p_cause, p_reason, p_original,
+                      p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Takes an earning back from its own lot and the lots that continue it; what was held or spent becomes owed to its funder.
+-- What has expired is gone and owed by nobody.
+CREATE OR REPLACE FUNCTION ledger.reverse(
+  p_member uuid, p_original bigint, p_cause text, p_reason text, p_booked_on date,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  p ledger.posting;
+  l ledger.lot;
+  v_owed bigint;
+  v_owed_total bigint := 0;
+  v_funder text;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, NULL, p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  SELECT * INTO p FROM ledger.posting WHERE member_id = p_member AND posting_no = p_original;
+  IF NOT FOUND THEN RETURN ledger.refusal('unknown_posting'); END IF;
+  IF p.kind <> 'earn' THEN RETURN ledger.refusal('wrong_kind'); END IF;
+  d.place := p.place;
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = p_member AND is_live AND origin_lot IN (
+             SELECT lot_no FROM ledger.lot WHERE member_id = p_member AND posting_no = p_original) ORDER BY lot_no LOOP
+    UPDATE ledger.lot SET is_live = false, reversed = reversed + l.pending + l.available, pending = 0, available = 0
+     WHERE member_id = p_member AND lot_no = l.lot_no;
+    v_owed := l.held + l.spent + l.repaid;
+    v_funder := l.funder;
+    IF l.pending > 0 THEN d := ledger.move(d, l.lot_no, 'pending', 'reversed', l.funder, l.pending); END IF;
+    IF l.available > 0 THEN d := ledger.move(d, l.lot_no, 'available', 'reversed', l.funder, l.available); END IF;
+    IF v_owed > 0 THEN d := ledger.move(d, l.lot_no, 'owed', 'reversed', l.funder, v_owed); END IF;
+    d.pending := d.pending - l.pending;
+    d.available := d.available - l.available;
+    v_owed_total := v_owed_total + v_owed;
+  END LOOP;
+  IF NOT FOUND THEN RETURN ledger.refusal('already_reversed'); END IF;
+  IF v_owed_total > 0 THEN
+    d.owed := d.owed + v_owed_total;
+    INSERT INTO ledger.debt (member_id, posting_no, funder, incurred) VALUES (p_member, d.version, v_funder, v_owed_total);
+  END IF;
+  RETURN ledger.write(d, 'reverse', p.points, p_cause, p_reason, p_original, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- A correction by a person: points above zero are granted (funded by p_funder), below zero are taken back.
+CREATE OR REPLACE FUNCTION ledger.adjust(
+  p_member uuid, p_points bigint, p_funder text, p_cause text, p_reason text, p_booked_on date, p_expires_on date,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, 'HQ', p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  IF p_points > 0 THEN
+    d := ledger.grant_lot(d, p_points, p_funder, NULL, p_booked_on, p_expires_on);
+  ELSIF ledger.take(d, -p_points, 'reversed') THEN
+    d.available := d.available + p_points;
+  ELSE
+    RETURN ledger.insufficient(d);
+  END IF;
+  RETURN ledger.write(d, 'adjust', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Forgives what a member owes, oldest debt first: the reversal is void for these points.
+CREATE OR REPLACE FUNCTION ledger.write_off(
+  p_member uuid, p_points bigint, p_cause text, p_reason text, p_booked_on date,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  d ledger.draft;
+  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  v_debt ledger.debt;
+  v_left bigint := p_points;
+  v_part bigint;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  d := ledger.begin(p_member, 'HQ', p_booked_on, p_now);
+  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  IF p_points > d.owed THEN RETURN ledger.refusal('exceeds_owed', d.owed); END IF;
+  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = p_member AND is_open ORDER BY posting_no LOOP
+    EXIT WHEN v_left = 0;
+    v_part := least(v_left, v_debt.incurred - v_debt.repaid - v_debt.written_off);
+    UPDATE ledger.debt SET written_off = written_off + v_part WHERE member_id = p_member AND posting_no = v_debt.posting_no;
+    d := ledger.move(d, NULL, 'reversed', 'owed', v_debt.funder, v_part);
+    d.owed := d.owed - v_part;
+    v_left := v_left - v_part;
+  END LOOP;
+  RETURN ledger.write(d, 'write_off', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Releases holds that nobody resolved in time, a batch at a time.
+CREATE OR REPLACE FUNCTION ledger.release_expired_holds(p_limit int, p_now timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  h ledger.hold;
+  v_count bigint := 0;
+BEGIN
+  FOR h IN SELECT * FROM ledger.hold WHERE is_open AND expires_at <= p_now ORDER BY member_id, posting_no LIMIT p_limit LOOP
+    PERFORM FROM ledger.member_balance WHERE member_id = h.member_id FOR UPDATE SKIP LOCKED;
+    CONTINUE WHEN NOT FOUND;
+    v_count := v_count + ((ledger.resolve_hold('release', h.member_id, h.posting_no, 0, 'hold_expired:' || h.posting_no,
+      ledger.china_date(p_now), 'system', gen_random_uuid(), gen_random_uuid(), p_now)).status = 'posted')::int;
+  END LOOP;
+  RETURN v_count;
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- batches
+
+-- Earns for many members in one statement; arrays run in parallel, one element a row. The caller guarantees that each
+-- cause is accepted once (visits keeps one row per repair order). Members that need more than plain granting
+-- (owing, pending or lapsed points, closed or unknown wallets) and known keys go through `earn`, one by one.
+CREATE OR REPLACE FUNCTION ledger.earn_batch(
+  p_members uuid[], p_points bigint[], p_funders text[], p_places text[], p_causes text[], p_booked_on date[],
+  p_spendable_from date[], p_expires_on date[], p_keys uuid[], p_hashes uuid[], p_actor text, p_now timestamptz
+) RETURNS TABLE (idx bigint, status text, posting_no bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  v_single bigint[];
+  v_months date[];
+  v_periods date[];
+BEGIN
+  PERFORM FROM ledger.member_balance m WHERE m.member_id = ANY (p_members) ORDER BY m.member_id FOR UPDATE;
+  SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
+    FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day
+           WHERE day <= ledger.china_date(p_now) ORDER BY 1) months;
+
+  SELECT array_agg(r.idx) INTO v_single
+    FROM unnest(p_members, p_booked_on, p_spendable_from, p_keys) WITH ORDINALITY
+         AS r (member_id, booked_on, spendable_from, key, idx)
+    LEFT JOIN ledger.member_balance m USING (member_id)
+   WHERE m.member_id IS NULL OR NOT m.is_open OR m.owed > 0 OR m.pending > 0
+      OR r.spendable_from > r.booked_on OR r.booked_on > ledger.china_date(p_now)
+      OR EXISTS (SELECT FROM ledger.lot l WHERE l.member_id = r.member_id AND l.is_open AND l.expires_on < r.booked_on)
+      OR EXISTS (SELECT FROM ledger.posting p WHERE p.request_key = r.key);
+
+  RETURN QUERY
+  WITH fresh AS MATERIALIZED (
+    SELECT r.*, m.period, b.pending, b.held, b.owed,
+           b.version + row_number() OVER w AS posting_no, b.lots + row_number() OVER w AS lot_no,
+           b.available + sum(r.points) OVER w AS available
+      FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, p_keys, p_hashes)
+           WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key, hash, idx)
+      JOIN ledger.member_balance b USING (member_id)
+      JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(r.booked_on)
+     WHERE v_single IS NULL OR r.idx <> ALL (v_single)
+    WINDOW w AS (PARTITION BY r.member_id ORDER BY r.idx)
+  ), postings AS (
+    INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, booked_on, period,
+                                actor, request_key, request_hash, posted_at, available, pending, held, owed)
+    SELECT f.member_id, f.posting_no, 'earn', f.points, f.cause, f.place, f.booked_on, f.period,
+           p_actor, f.key, f.hash, p_now, f.available, f.pending, f.held, f.owed FROM fresh f
+  ), lots AS (
+    INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, available,
+                            granted_on, spendable_from, expires_on)
+    SELECT f.member_id, f.lot_no, f.posting_no, f.lot_no, f.funder, f.cause, f.points, f.points,
+           f.booked_on, f.spendable_from, f.expires_on FROM fresh f
+  ), movements AS (
+    INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                                 booked_on, period)
+    SELECT f.member_id, f.posting_no, 1, f.lot_no, 'issued', 'available', f.funder, f.place, f.points, f.booked_on, f.period
+      FROM fresh f
+  ), balances AS (
+    UPDATE ledger.member_balance b SET available = f.available, version = f.posting_no, lots = f.lot_no
+      FROM (SELECT DISTINCT ON (member_id) * FROM fresh ORDER BY member_id, posting_no DESC) f
+     WHERE b.member_id = f.member_id
+  )
+  SELECT f.idx, 'posted', f.posting_no FROM fresh f;
+
+  RETURN QUERY
+  SELECT r.idx, o.status, o.posting_no
+    FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, p_keys, p_hashes)
+         WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key, hash, idx),
+         LATERAL ledger.earn(r.member_id, r.points, r.funder, r.place, r.cause, NULL, r.booked_on, r.spendable_from,
+                             r.expires_on, p_actor, r.key, r.hash, p_now) o
+   WHERE r.idx = ANY (v_single);
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- roll-ups and seals
+
+-- Folds finished transactions into the roll-up; only rows below the oldest running transaction, so that a late
+-- committer is never skipped. One writer at a time; others leave at once.
+CREATE OR REPLACE FUNCTION ledger.roll_up() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  v_from bigint;
+  v_below bigint;
+  v_rows bigint;
+BEGIN
+  SELECT below_xid INTO v_from FROM ledger.rollup_watermark FOR UPDATE SKIP LOCKED;
+  IF NOT FOUND THEN RETURN 0; END IF;
+  v_below := greatest(v_from, pg_snapshot_xmin(pg_current_snapshot())::text::bigint);
+  INSERT INTO ledger.rollup AS r (period, booked_on, funder, place, from_bucket, to_bucket, points, movements)
+  SELECT period, booked_on, funder, place, from_bucket, to_bucket, sum(points), count(*)
+    FROM ledger.movement WHERE xid >= v_from AND xid < v_below
+   GROUP BY period, booked_on, funder, place, from_bucket, to_bucket
+  ON CONFLICT (period, booked_on, funder, place, from_bucket, to_bucket)
+  DO UPDATE SET points = r.points + excluded.points, movements = r.movements + excluded.movements;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  UPDATE ledger.rollup_watermark SET below_xid = v_below;
+  RETURN v_rows;
+END $$;
+
+-- What a seal covers: every total of the period, in a fixed order.
+CREATE OR REPLACE FUNCTION ledger.period_digest(p_period date) RETURNS bytea
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT sha256(convert_to(coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), ''), 'UTF8')) FROM (
+    SELECT concat_ws('|', to_char(booked_on, 'YYYY-MM-DD'), funder, place, from_bucket, to_bucket, sum(points), count(*)) AS line
+      FROM ledger.movement WHERE period = p_period
+     GROUP BY booked_on, funder, place, from_bucket, to_bucket) totals
+$$;
+
+CREATE OR REPLACE FUNCTION ledger.seal_of(p_period date, p_previous bytea, p_digest bytea, p_statements bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT sha256(convert_to(to_char(p_period, 'YYYY-MM'), 'UTF8') || coalesce(p_previous, '') || p_digest || p_statements)
+$$;
+
+-- Keeps posters out of a month until commit and says whether it may be closed: ready, or why not.
+CREATE OR REPLACE FUNCTION ledger.lock_period(p_period date, p_now timestamptz) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  v ledger.period;
+BEGIN
+  IF p_period >= ledger.month_of(ledger.china_date(p_now)) THEN RETURN 'not_ended'; END IF;
+  IF p_period < (SELECT min(period) FROM ledger.period) THEN RETURN 'before_first'; END IF;
+  PERFORM ledger.open_period(m::date) FROM generate_series((SELECT min(period) FROM ledger.period), p_period, interval '1 month') m;
+  PERFORM pg_advisory_xact_lock(ledger.period_lock(p_period));
+  SELECT * INTO STRICT v FROM ledger.period WHERE period = p_period;
+  IF v.sealed_at IS NOT NULL THEN RETURN 'already_sealed'; END IF;
+  IF EXISTS (SELECT FROM ledger.period WHERE period < p_period AND sealed_at IS NULL) THEN RETURN 'gap'; END IF;
+  RETURN 'ready';
+END $$;
+
+-- Seals a locked month; p_statements is the digest of the statements made from it.
+CREATE OR REPLACE FUNCTION ledger.seal_period(p_period date, p_statements bytea, p_now timestamptz) RETURNS bytea
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  v_previous bytea := (SELECT seal FROM ledger.period WHERE period < p_period ORDER BY period DESC LIMIT 1);
+  v_digest bytea := ledger.period_digest(p_period);
+  v_seal bytea := ledger.seal_of(p_period, v_previous, v_digest, p_statements);
+BEGIN
+  IF ledger.lock_period(p_period, p_now) <> 'ready' THEN RAISE EXCEPTION 'period % is not ready to be sealed', p_period; END IF;
+  UPDATE ledger.period SET sealed_at = p_now, digest = v_digest, statements = p_statements, seal = v_seal
+   WHERE period = p_period;
+  RETURN v_seal;
+END $$;
