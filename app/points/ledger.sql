@@ -6,9 +6,11 @@
 -- before its own lock wait, so locking and deciding are never fused):
 --   1. the request key            advisory, so that a retry waits for the first answer
 --   2. the earning's document     advisory, so that a cause is accepted once whoever brings it
---   3. the member_balance row     the one lock that spending and earning share
---   4. the period                 advisory, shared by posters, exclusive for the closer
--- A batch takes 3 for all its members in member order, then 4; its documents are guarded by its caller's key.
+--   3. the period                 advisory, shared by posters, exclusive for the closer, who takes nothing else
+--   4. the member_balance row     the one lock that spending and earning share
+-- A batch takes 3 for its months in order, then 4 for its members in order; its causes are guarded by its caller's key.
+-- What matures or lapses on the way (`touch`) may need another month's 3 under 4; should a closer queue between, the
+-- two shared holders do not conflict and PostgreSQL lets the second pass.
 --
 -- A business refusal is a status in the answer, never an exception; an exception means a broken invariant.
 -- A business date is a China date. Movements name both legs: `from_bucket` loses, `to_bucket` gains.
@@ -117,19 +119,22 @@ CREATE OR REPLACE FUNCTION ledger.begin(p_member uuid, p_place text, p_booked_on
 LANGUAGE plpgsql AS $$
 DECLARE
   d ledger.draft;
+  v_period date;
 BEGIN
-  SELECT member_id, version, lots, available, pending, held, owed, 0, p_place, p_booked_on, NULL::date,
+  IF p_booked_on > ledger.china_date(p_now) THEN
+    d.refused := 'future_date';
+    RETURN d;
+  END IF;
+  v_period := ledger.booking_period(p_booked_on);
+  SELECT member_id, version, lots, available, pending, held, owed, 0, p_place, p_booked_on, v_period,
          CASE WHEN NOT is_open THEN 'wallet_closed' END
     INTO d FROM ledger.member_balance WHERE member_id = p_member FOR UPDATE;
-  IF NOT FOUND THEN
-    d.refused := 'unknown_member';
-  ELSIF p_booked_on > ledger.china_date(p_now) THEN
-    d.refused := 'future_date';
+  IF NOT FOUND THEN d.refused := 'unknown_member'; END IF;
+  IF d.refused IS NULL THEN
+    d := ledger.touch(d, p_booked_on, p_now);
+    d.version := d.version + 1;
+    d.period := v_period;
   END IF;
-  IF d.refused IS NOT NULL THEN RETURN d; END IF;
-  d := ledger.touch(d, p_booked_on, p_now);
-  d.version := d.version + 1;
-  d.period := ledger.booking_period(p_booked_on);
   RETURN d;
 END $$;
 
@@ -154,9 +159,11 @@ CREATE OR REPLACE FUNCTION ledger.write(
 ) RETURNS ledger.outcome
 LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE ledger.member_balance m
-     SET available = d.available, pending = d.pending, held = d.held, owed = d.owed, version = d.version, lots = d.lots
-   WHERE m.member_id = d.member_id;
+  WITH balance AS (
+    UPDATE ledger.member_balance
+       SET available = d.available, pending = d.pending, held = d.held, owed = d.owed, version = d.version, lots = d.lots
+     WHERE member_id = d.member_id
+  )
   INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, resolves, booked_on, period,
                               actor, request_key, request_hash, posted_at, available, pending, held, owed)
   VALUES (d.member_id, d.version, p_kind, p_points, p_cause, d.place, p_reason, p_resolves, d.booked_on, d.period,
@@ -216,29 +223,37 @@ END $$;
 -- All or nothing: false, and nothing written, when they do not suffice.
 CREATE OR REPLACE FUNCTION ledger.take(d ledger.draft, p_points bigint, p_to ledger.bucket) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+  v_lot record;
+  v_left bigint := p_points;
+  v_lots int[];
+  v_parts bigint[];
 BEGIN
-  WITH spendable AS (
-    SELECT lot_no, funder, available,
-           sum(available) OVER (ORDER BY expires_on, lot_no) AS running, sum(available) OVER () AS total
-      FROM ledger.lot
-     WHERE member_id = d.member_id AND is_open AND available > 0
-       AND spendable_from <= d.booked_on AND expires_on >= d.booked_on
-  ), taken AS (
-    SELECT lot_no, funder, least(available, p_points - (running - available)) AS points,
-           row_number() OVER (ORDER BY running) AS line
-      FROM spendable WHERE total >= p_points AND running - available < p_points
-  ), lots AS (
+  FOR v_lot IN SELECT lot_no, available FROM ledger.lot
+            WHERE member_id = d.member_id AND is_open AND available > 0
+              AND spendable_from <= d.booked_on AND expires_on >= d.booked_on
+            ORDER BY expires_on, lot_no LOOP
+    v_lots := v_lots || v_lot.lot_no;
+    v_parts := v_parts || least(v_lot.available, v_left);
+    v_left := v_left - least(v_lot.available, v_left);
+    EXIT WHEN v_left = 0;
+  END LOOP;
+  IF v_left > 0 THEN RETURN false; END IF;
+
+  WITH taken AS (
     UPDATE ledger.lot l
        SET available = l.available - t.points,
            spent = l.spent + CASE WHEN p_to = 'spent' THEN t.points ELSE 0 END,
            held = l.held + CASE WHEN p_to = 'held' THEN t.points ELSE 0 END,
            reversed = l.reversed + CASE WHEN p_to = 'reversed' THEN t.points ELSE 0 END
-      FROM taken t WHERE l.member_id = d.member_id AND l.lot_no = t.lot_no
+      FROM unnest(v_lots, v_parts) WITH ORDINALITY AS t (lot_no, points, line)
+     WHERE l.member_id = d.member_id AND l.lot_no = t.lot_no
+    RETURNING l.lot_no, l.funder, t.points, t.line
   )
   INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
                                booked_on, period)
   SELECT d.member_id, d.version, line, lot_no, 'available', p_to, funder, d.place, points, d.booked_on, d.period FROM taken;
-  RETURN FOUND;
+  RETURN true;
 END $$;
 
 -- What a refused taker is told: the points spendable on the draft's day.
@@ -418,11 +433,12 @@ $$;
 
 -- ---------------------------------------------------------------------------------------------- operations
 
-CREATE OR REPLACE FUNCTION ledger.earn(
+-- Earning with care: retries, conflicts, debts, pending and lapsed points, late months.
+CREATE OR REPLACE FUNCTION ledger.earn_with_care(
   p_member uuid, p_points bigint, p_funder text, p_place text, p_cause text, p_reason text, p_booked_on date,
   p_spendable_from date, p_expires_on date, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
 ) RETURNS ledger.outcome
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
   d ledger.draft;
   o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
@@ -433,6 +449,52 @@ BEGIN
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
   d := ledger.grant_lot(d, p_points, p_funder, p_cause, p_spendable_from, p_expires_on);
   RETURN ledger.write(d, 'earn', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Earns. The plain case, nearly every one, is two statements: is it plain, and the write; anything else is done with care.
+CREATE OR REPLACE FUNCTION ledger.earn(
+  p_member uuid, p_points bigint, p_funder text, p_place text, p_cause text, p_reason text, p_booked_on date,
+  p_spendable_from date, p_expires_on date, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  o ledger.outcome;
+  v_period date := ledger.month_of(p_booked_on);
+BEGIN
+  IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL OR pg_advisory_xact_lock(hashtextextended(p_cause, 1)) IS NULL
+     OR pg_advisory_xact_lock_shared(ledger.period_lock(v_period)) IS NULL THEN RETURN NULL; END IF;
+  IF p_spendable_from <= p_booked_on AND p_booked_on <= ledger.china_date(p_now)
+     AND EXISTS (SELECT FROM ledger.period WHERE period = v_period AND sealed_at IS NULL)
+     AND NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key)
+     AND NOT EXISTS (SELECT FROM ledger.lot WHERE document = p_cause AND is_live)
+     AND NOT EXISTS (SELECT FROM ledger.lot WHERE member_id = p_member AND is_open AND expires_on < p_booked_on)
+  THEN
+    WITH balance AS (
+      -- the row lock and the write in one: the decision above reads nothing that this row's other holders change
+      UPDATE ledger.member_balance SET available = available + p_points, version = version + 1, lots = lots + 1
+       WHERE member_id = p_member AND is_open AND owed = 0 AND pending = 0
+      RETURNING version, lots, available, pending, held, owed
+    ), lot AS (
+      INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, available,
+                              granted_on, spendable_from, expires_on)
+      SELECT p_member, lots, version, lots, p_funder, p_cause, p_points, p_points, p_booked_on, p_spendable_from, p_expires_on
+        FROM balance
+    ), movement AS (
+      INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                                   booked_on, period)
+      SELECT p_member, version, 1, lots, 'issued', 'available', p_funder, p_place, p_points, p_booked_on, v_period FROM balance
+    ), posting AS (
+      INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, booked_on, period,
+                                  actor, request_key, request_hash, posted_at, available, pending, held, owed)
+      SELECT p_member, version, 'earn', p_points, p_cause, p_place, p_reason, p_booked_on, v_period,
+             p_actor, p_key, p_hash, p_now, available, pending, held, owed FROM balance
+    )
+    SELECT 'posted', version, 'earn', p_points, p_cause, p_booked_on, v_period, p_now, available, pending, held, owed
+      INTO o FROM balance;
+    IF FOUND THEN RETURN o; END IF;
+  END IF;
+  RETURN ledger.earn_with_care(p_member, p_points, p_funder, p_place, p_cause, p_reason, p_booked_on,
+                               p_spendable_from, p_expires_on, p_actor, p_key, p_hash, p_now);
 END $$;
 
 -- Spends at once (p_kind redeem) or sets aside until p_hold_until (p_kind hold).
@@ -675,10 +737,10 @@ DECLARE
   v_months date[];
   v_periods date[];
 BEGIN
-  PERFORM FROM ledger.member_balance m WHERE m.member_id = ANY (p_members) ORDER BY m.member_id FOR UPDATE;
   SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
     FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day
            WHERE day <= ledger.china_date(p_now) ORDER BY 1) months;
+  PERFORM FROM ledger.member_balance m WHERE m.member_id = ANY (p_members) ORDER BY m.member_id FOR UPDATE;
 
   SELECT array_agg(r.idx) INTO v_single
     FROM unnest(p_members, p_booked_on, p_spendable_from, p_keys) WITH ORDINALITY
