@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from alembic import op
-
 from app.core.migrations import run_script
 
 revision = "0001"
@@ -222,4 +220,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP SCHEMA ledger CASCADE")
+    raise NotImplementedError("the books are not taken apart: restore a backup instead")

@@ -1,0 +1,1 @@
+"""The network: regions, dealers, chapters and their staff."""

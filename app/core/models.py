@@ -1,0 +1,48 @@
+"""Column kinds shared by the tables, and the table of remembered answers."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DateTime, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from app.core.db import new_id
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING
+
+
+def text_field(**options: Any) -> Any:
+    """A text column (PostgreSQL's unlimited text; lengths are checked at the edge)."""
+    return Field(sa_type=Text, **options)
+
+
+def time_field(**options: Any) -> Any:
+    """A moment, with time zone."""
+    return Field(sa_type=DateTime(timezone=True), **options)  # type: ignore[call-overload]
+
+
+def id_field() -> Any:
+    """A UUIDv7 primary key."""
+    return Field(default_factory=new_id, primary_key=True)
+
+
+class IdempotencyRecord(SQLModel, table=True):
+    """The first answer to a caller's key, for writes that are not postings (the ledger keeps its own)."""
+
+    __tablename__ = "idempotency_record"
+
+    caller: str = text_field(primary_key=True)
+    key: str = text_field(primary_key=True)
+    request_hash: bytes = Field(sa_type=LargeBinary)
+    status: int
+    body: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = time_field(index=True)
+
+

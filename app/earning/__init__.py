@@ -1,0 +1,1 @@
+"""What earns points: the rules that turn business into lots."""

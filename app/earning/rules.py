@@ -1,0 +1,35 @@
+"""What a repair order earns: pure arithmetic, no I/O. Source: the programme's default rule (docs/points.md)."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from app.core.clock import add_months, month_end, month_of
+
+
+class Funding(StrEnum):
+    """Who pays for the points of an order."""
+
+    HQ = "hq"
+    DEALER = "dealer"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Points per whole yuan paid, who funds them, and how many months they live."""
+
+    points_per_yuan: int = 1
+    expiry_months: int = 24
+    funding: Funding = Funding.HQ
+
+    def points(self, paid_fen: int) -> int:
+        """Points for an amount paid in fen: whole yuan only, the rest earns nothing."""
+        return paid_fen // 100 * self.points_per_yuan
+
+    def expires_on(self, business_date: date) -> date:
+        """The last spendable day: the end of the `expiry_months`-th month after the business date's month."""
+        return month_end(add_months(month_of(business_date), self.expiry_months))
+
+    def funder(self, dealer_code: str) -> str:
+        """The party charged for the points."""
+        return dealer_code if self.funding is Funding.DEALER else "HQ"

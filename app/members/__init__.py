@@ -1,0 +1,1 @@
+"""Members, their vehicles and how they join."""

@@ -1,0 +1,1 @@
+"""Points spent at a dealer's counter, confirmed by the member."""

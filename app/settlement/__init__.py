@@ -1,0 +1,1 @@
+"""Contracts, monthly statements and disputes between headquarters and dealers."""

@@ -1,0 +1,1 @@
+"""What the dealers' systems send: repair orders and their imports."""

@@ -1,0 +1,82 @@
+"""Tables of repair orders and their imports."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from app.core.models import id_field, text_field, time_field
+
+
+class RepairOrder(SQLModel, table=True):
+    """A closed workshop order as the dealer's system sent it; (dealer_code, order_no) names the document.
+
+    A corrected order, after its earning was reversed, is the next revision.
+    """
+
+    __tablename__ = "repair_order"
+    __table_args__ = (
+        Index("ix_repair_order_vin", "vin", "closed_at"),
+        CheckConstraint("kind IN ('maintenance', 'repair')", name="kind"),
+        CheckConstraint("labour_fen >= 0 AND parts_fen >= 0 AND paid_fen BETWEEN 0 AND labour_fen + parts_fen", name="amounts"),
+    )
+
+    dealer_code: str = text_field(primary_key=True)
+    order_no: str = text_field(primary_key=True)
+    revision: int = Field(primary_key=True)
+    vin: str = text_field()
+    member_id: UUID | None = None
+    closed_at: datetime = time_field()
+    business_date: date
+    kind: str = text_field()
+    labour_fen: int = Field(sa_type=BigInteger)
+    parts_fen: int = Field(sa_type=BigInteger)
+    paid_fen: int = Field(sa_type=BigInteger)
+    points: int = Field(sa_type=BigInteger)
+    posting_no: int | None = Field(default=None, sa_type=BigInteger)
+    received_at: datetime = time_field()
+
+
+class ImportJob(SQLModel, table=True):
+    """An upload on its way into the books; counts rise as it goes (read = posted + already_known + refused)."""
+
+    __tablename__ = "import_job"
+    __table_args__ = (CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),)
+
+    id: UUID = id_field()
+    owner: str = text_field(index=True)
+    dealer_code: str | None = text_field(default=None)
+    format: str = text_field()
+    dry_run: bool = False
+    status: str = text_field(default="queued")
+    fault: str | None = text_field(default=None)
+    bytes: int = Field(sa_type=BigInteger)
+    read: int = 0
+    posted: int = 0
+    already_known: int = 0
+    refused: int = 0
+    points: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime = time_field()
+    finished_at: datetime | None = time_field(default=None)
+
+
+class ImportChunk(SQLModel, table=True):
+    """A piece of an upload, kept until its job is done."""
+
+    __tablename__ = "import_chunk"
+
+    job_id: UUID = Field(primary_key=True, foreign_key="import_job.id")
+    seq: int = Field(primary_key=True)
+    content: bytes = Field(sa_type=LargeBinary)
+
+
+class ImportRejection(SQLModel, table=True):
+    """A refused row: its line in the file, why, and the row as it came."""
+
+    __tablename__ = "import_rejection"
+
+    job_id: UUID = Field(primary_key=True, foreign_key="import_job.id")
+    line: int = Field(primary_key=True, sa_type=BigInteger)
+    reason: str = text_field()
+    row: str = text_field()

@@ -1,0 +1,77 @@
+"""Real PostgreSQL for every test: the server of CLUB_DATABASE_URL, else the embedded one, in databases made here.
+
+A template is migrated once a run; `dsn` is a database of one test module, made from it and dropped afterwards.
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.core import embedded, migrations
+from app.core.db import Database
+from app.wiring import open_books
+
+NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+"""The tests' present: 10:00 on 21 November 2026 in China."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A DSN on which databases may be made."""
+    if url := os.environ.get("CLUB_DATABASE_URL"):
+        yield url
+        return
+    folder = Path(os.environ.get("CLUB_TEST_DATA_DIR") or Path(tempfile.gettempdir()) / f"owner-club-tests-{os.getuid()}")
+    with embedded.server(folder) as dsn:
+        yield dsn
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+async def _execute(dsn: str, sql: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def template(server: str) -> AsyncIterator[str]:
+    """A migrated, empty database that others are copied from."""
+    name = f"club_test_{uuid4().hex[:12]}"
+    await _execute(server, f'CREATE DATABASE "{name}"')
+    try:
+        await migrations.migrate(with_database(server, name))
+        await open_books(with_database(server, name), NOW.date().replace(year=2025, month=5, day=1))
+        yield name
+    finally:
+        await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+async def dsn(server: str, template: str) -> AsyncIterator[str]:
+    """A fresh database for one test module; what its tests commit stays in it."""
+    name = f"club_test_{uuid4().hex[:12]}"
+    await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield with_database(server, name)
+    finally:
+        await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """The service's connections to the module's database, as `club_app`."""
+    async with Database.open(dsn, pool_size=64, session_pool_size=16) as opened:
+        yield opened
