@@ -6,7 +6,7 @@ A template is migrated once a run; `dsn` is a database of one test module, made 
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -17,10 +17,7 @@ import pytest
 from app.core import embedded, migrations
 from app.core.db import Database
 from app.wiring import open_books
-
-NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-"""The tests' present: 10:00 on 21 November 2026 in China."""
-
+from tests.api import Api, running_api
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
@@ -53,7 +50,7 @@ async def template(server: str) -> AsyncIterator[str]:
     await _execute(server, f'CREATE DATABASE "{name}"')
     try:
         await migrations.migrate(with_database(server, name))
-        await open_books(with_database(server, name), NOW.date().replace(year=2025, month=5, day=1))
+        await open_books(with_database(server, name), date(2025, 5, 1))
         yield name
     finally:
         await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -75,3 +72,10 @@ async def database(dsn: str) -> AsyncIterator[Database]:
     """The service's connections to the module's database, as `club_app`."""
     async with Database.open(dsn, pool_size=64, session_pool_size=16) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+async def api(dsn: str) -> AsyncIterator[Api]:
+    """The API over the module's database."""
+    async with running_api(dsn) as running:
+        yield running

@@ -1,0 +1,57 @@
+"""Writes that are not postings, under an Idempotency-Key: done once, answered alike. (The ledger keeps its own keys.)"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import asyncpg
+from starlette.responses import Response
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.models import IdempotencyRecord
+from app.core.problems import KeyConflict
+
+KEPT = timedelta(days=7)
+
+
+async def once(
+    session: AsyncSession,
+    *,
+    caller: str,
+    key: str | None,
+    request: BaseModel,
+    now: datetime,
+    action: Callable[[], Awaitable[BaseModel]],
+    status: int = 201,
+) -> Response:
+    """The answer of `action`, done once per (caller, key) in this session's transaction; without a key simply done.
+
+    Raises:
+        KeyConflict: the key was used with other content.
+    """
+    if key is None:
+        return _json(status, (await action()).model_dump_json().encode())
+    digest = sha256(f"{type(request).__name__}:{request.model_dump_json()}".encode()).digest()
+    # a second request with the key waits here until the first has committed
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{caller}\n{key}", 2))))
+    first = await session.get(IdempotencyRecord, (caller, key))
+    if first is not None:
+        if first.request_hash != digest:
+            raise KeyConflict
+        return _json(first.status, first.body)
+    body = (await action()).model_dump_json().encode()
+    session.add(
+        IdempotencyRecord(caller=caller, key=key, request_hash=digest, status=status, body=body, created_at=now)
+    )
+    return _json(status, body)
+
+
+def _json(status: int, body: bytes) -> Response:
+    return Response(body, status, media_type="application/json")
+
+
+async def forget(pool: asyncpg.Pool, now: datetime) -> None:
+    """Drop answers older than the promised time."""
+    await pool.execute("DELETE FROM idempotency_record WHERE created_at < $1", now - KEPT)

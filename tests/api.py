@@ -1,0 +1,69 @@
+"""The API as tests call it: in process, with tokens, every answer held against the OpenAPI document."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+
+from app.core.actors import Actor, Role
+from app.core.db import Database
+from app.main import create_app
+from app.settings import Settings
+from tests.now import NOW
+
+SETTINGS = Settings(secret="tests-sign-with-this-and-nothing-else", database_url=None)  # type: ignore[arg-type]
+
+
+class Api:
+    """A client for one app; `now` can be moved."""
+
+    def __init__(self, app: FastAPI, http: httpx.AsyncClient) -> None:
+        self.app = app
+        self.http = http
+
+    @property
+    def db(self) -> Database:
+        """The app's own connections."""
+        database: Database = self.app.state.db
+        return database
+
+    def token(self, role: Role, *, dealer: str | None = None, member: UUID | None = None, scopes: str = "", subject: str = "") -> str:
+        """A bearer token for a made-up actor."""
+        actor = Actor(subject or f"{role}:{dealer or member or 'all'}", role, dealer, member, frozenset(scopes.split()))
+        return str(self.app.state.tokens.issue(actor, timedelta(hours=1))[0])
+
+    async def call(
+        self, method: str, path: str, token: str | None = None, *, key: str | None = None, headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:  # fmt: skip
+        """One request under /api/v1; fails when the answer's status is not documented."""
+        sent = dict(headers or {})
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        if key:
+            sent["Idempotency-Key"] = key
+        response = await self.http.request(method, f"/api/v1{path}", headers=sent, **options)
+        self._require_documented(method, f"/api/v1{path.partition('?')[0]}", response.status_code)
+        return response
+
+    def _require_documented(self, method: str, path: str, status: int) -> None:
+        for template, operations in self.app.openapi()["paths"].items():
+            if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path) and method.lower() in operations:
+                assert str(status) in operations[method.lower()]["responses"], f"{method} {template} answered {status}, undocumented"
+                return
+
+
+@asynccontextmanager
+async def running_api(dsn: str, *, now: datetime = NOW) -> AsyncIterator[Api]:
+    """The app over a database, with its own lifespan."""
+    app = create_app(SETTINGS, dsn, clock=lambda: app.state.now)
+    app.state.now = now
+    async with app.router.lifespan_context(app), httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://club.test"
+    ) as client:
+        yield Api(app, client)
