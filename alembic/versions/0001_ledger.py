@@ -70,6 +70,8 @@ CREATE TABLE ledger.lot (
   CHECK (pending + available + held + spent + expired + reversed + repaid + carried = granted)
 ) WITH (fillfactor = 70);
 CREATE INDEX lot_open ON ledger.lot (member_id, expires_on, lot_no) WHERE is_open;
+CREATE INDEX lot_lapsing ON ledger.lot (expires_on) WHERE is_open;
+CREATE INDEX lot_maturing ON ledger.lot (spendable_from) WHERE pending > 0;
 CREATE UNIQUE INDEX lot_document ON ledger.lot (document, member_id) WHERE is_live;
 COMMENT ON TABLE ledger.lot IS
   'What one earning gave and where its points are now. expires_on: the last spendable day. document: the cause it holds while live.';

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("fault", sa.Text(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.BigInteger(), nullable=False),
         sa.Column("read", sa.Integer(), nullable=False),
         sa.Column("posted", sa.Integer(), nullable=False),
         sa.Column("already_known", sa.Integer(), nullable=False),
@@ -81,7 +82,6 @@ def upgrade() -> None:
         sa.Column("parts_fen", sa.BigInteger(), nullable=False),
         sa.Column("paid_fen", sa.BigInteger(), nullable=False),
         sa.Column("points", sa.BigInteger(), nullable=False),
-        sa.Column("posting_no", sa.BigInteger(), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("kind IN ('maintenance', 'repair')", name=op.f("ck_repair_order_kind")),
         sa.CheckConstraint(
@@ -90,7 +90,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("dealer_code", "order_no", "revision", name=op.f("pk_repair_order")),
     )
-    op.create_index("ix_repair_order_vin", "repair_order", ["vin", "closed_at"], unique=False)
     op.create_table(
         "statement",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import asyncpg
 import uuid_utils.compat
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -43,6 +45,21 @@ async def _keep_session_state(_: object) -> None:
     """Nothing to reset: settings are transaction-local, and the reset query would be a second round trip."""
 
 
+@asynccontextmanager
+async def rehearsal(pool: asyncpg.Pool, dry_run: bool) -> AsyncIterator[Connection]:
+    """What to post with: the pool itself, or for a dry run a connection whose work is undone at the end."""
+    if not dry_run:
+        yield pool
+        return
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            yield connection
+        finally:
+            await transaction.rollback()
+
+
 class Database:
     """One process's connections to the service's database."""
 
@@ -50,6 +67,7 @@ class Database:
         self.pool = pool
         self.engine = engine
         self.sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self.known_dealers: set[str] = set()
 
     @classmethod
     @asynccontextmanager
@@ -80,3 +98,18 @@ class Database:
         """A session inside one transaction: committed at the end, rolled back on an exception."""
         async with self.sessions.begin() as session:
             yield session
+
+
+async def raw(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection of a session's transaction: what it does commits or rolls back with the session."""
+    connection = (await (await session.connection()).get_raw_connection()).driver_connection
+    assert isinstance(connection, asyncpg.Connection)
+    if not connection.is_in_transaction():
+        # SQLAlchemy's BEGIN goes out with its first statement; without it a raw one would commit by itself
+        await session.execute(text("SELECT 1"))
+    return connection
+
+
+def broken_constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint or unique index a statement broke."""
+    return getattr(error.orig and error.orig.__cause__, "constraint_name", None)

@@ -40,6 +40,11 @@ async def _pool(request: Request) -> asyncpg.Pool:
     return pool
 
 
+async def _db(request: Request) -> db.Database:
+    database: db.Database = request.app.state.db
+    return database
+
+
 async def _session(request: Request) -> AsyncIterator[AsyncSession]:
     async with request.app.state.db.session() as session:
         yield session
@@ -55,13 +60,21 @@ async def _settings(request: Request) -> Settings:
     return settings
 
 
+async def _language(request: Request) -> Language:
+    return catalogue.preferred(request.headers.get("Accept-Language", ""))
+
+
 Postings = Annotated[asyncpg.Pool, Depends(_pool)]
 """The raw pool: one call, one round trip, no session."""
+
+Db = Annotated[db.Database, Depends(_db)]
+"""Both ways in, for use cases that choose their own transactions."""
 
 # scope "function": the commit runs before the answer is sent, so a failed commit is a 500 and never a 200
 Session = Annotated[AsyncSession, Depends(_session, scope="function")]
 Now = Annotated[datetime, Depends(_now)]
 Config = Annotated[Settings, Depends(_settings)]
+Speaks = Annotated[Language, Depends(_language)]
 DryRun = Annotated[bool, Query(description="compute the answer, change nothing")]
 Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before")]
@@ -73,11 +86,12 @@ IfMatch = Annotated[str, Header(alias="If-Match", description="the record's ETag
 class Requires(SecurityBase):
     """A dependency that yields the caller when its role is among those declared (and, for programs, its scope)."""
 
-    def __init__(self, *roles: Role, scope: str | None = None) -> None:
+    def __init__(self, *roles: Role, scope: str | None = None, any_scope: bool = False) -> None:
         self.model = HTTPBearer(description="a short access token: POST /api/v1/sign-in, or `club token SUBJECT`")
         self.scheme_name = "bearer"
         self.roles = frozenset(roles)
         self.scope = scope
+        self.any_scope = any_scope
 
     async def __call__(self, request: Request) -> Actor:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -86,7 +100,7 @@ class Requires(SecurityBase):
             raise problems.Unauthenticated
         if actor.role not in self.roles:
             raise problems.Forbidden
-        if actor.role is Role.API_CLIENT and self.scope not in actor.scopes:
+        if actor.role is Role.API_CLIENT and not self.any_scope and self.scope not in actor.scopes:
             raise problems.Forbidden
         return actor
 

@@ -25,15 +25,19 @@ async def once(
     now: datetime,
     action: Callable[[], Awaitable[BaseModel]],
     status: int = 201,
+    target: str = "",
 ) -> Response:
     """The answer of `action`, done once per (caller, key) in this session's transaction; without a key simply done.
+
+    Args:
+        target: what the path names beside the body; the same body for another target is other content.
 
     Raises:
         KeyConflict: the key was used with other content.
     """
     if key is None:
         return _json(status, (await action()).model_dump_json().encode())
-    digest = sha256(f"{type(request).__name__}:{request.model_dump_json()}".encode()).digest()
+    digest = sha256(f"{type(request).__name__}:{target}:{request.model_dump_json()}".encode()).digest()
     # a second request with the key waits here until the first has committed
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{caller}\n{key}", 2))))
     first = await session.get(IdempotencyRecord, (caller, key))

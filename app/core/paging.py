@@ -3,6 +3,7 @@
 import base64
 import binascii
 from typing import Generic, TypeVar
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
@@ -36,4 +37,25 @@ def decode_cursor(cursor: str, *kinds: type) -> list[str | int]:
         raise InvalidPayload.at("/query/cursor", "cursor_invalid") from None
     if not isinstance(position, list) or [type(value) for value in position] != list(kinds):
         raise InvalidPayload.at("/query/cursor", "cursor_invalid")
+    if not all(_storable(value) for value in position):
+        raise InvalidPayload.at("/query/cursor", "cursor_invalid")
     return position
+
+
+def _storable(value: str | int) -> bool:
+    # PostgreSQL takes neither; such a cursor was not made here
+    return "\0" not in value if isinstance(value, str) else abs(value) < 1 << 63
+
+
+def id_after(cursor: str | None) -> UUID | None:
+    """The resource id in the cursor of a list ordered by id; None at the start.
+
+    Raises:
+        InvalidPayload: it is not a cursor of this list.
+    """
+    if cursor is None:
+        return None
+    try:
+        return UUID(str(decode_cursor(cursor, str)[0]))
+    except ValueError:
+        raise InvalidPayload.at("/query/cursor", "cursor_invalid") from None

@@ -97,6 +97,15 @@ class KeyConflict(Problem):
     status, type = 409, "idempotency-key-conflict"
 
 
+class WrongStatus(Problem):
+    """The record's status does not allow this; `allowed` are those that would."""
+
+    status, type = 409, "wrong-status"
+
+    def __init__(self, *, current: str, allowed: Sequence[str]) -> None:
+        super().__init__(current=current, allowed=list(allowed))
+
+
 class PreconditionFailed(Problem):
     """Somebody else changed the record since it was read."""
 

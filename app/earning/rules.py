@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from app.core.clock import add_months, month_end, month_of
+from app.points.rules import LIFE_MONTHS, last_spendable_day
 
 
 class Funding(StrEnum):
@@ -19,7 +19,7 @@ class Rule:
     """Points per whole yuan paid, who funds them, and how many months they live."""
 
     points_per_yuan: int = 1
-    expiry_months: int = 24
+    expiry_months: int = LIFE_MONTHS
     funding: Funding = Funding.HQ
 
     def points(self, paid_fen: int) -> int:
@@ -27,8 +27,8 @@ class Rule:
         return paid_fen // 100 * self.points_per_yuan
 
     def expires_on(self, business_date: date) -> date:
-        """The last spendable day: the end of the `expiry_months`-th month after the business date's month."""
-        return month_end(add_months(month_of(business_date), self.expiry_months))
+        """The last spendable day of points earned on a business date."""
+        return last_spendable_day(business_date, self.expiry_months)
 
     def funder(self, dealer_code: str) -> str:
         """The party charged for the points."""

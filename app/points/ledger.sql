@@ -39,6 +39,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   v_name text := 'movement_' || to_char(p_period, 'YYYY_MM');
 BEGIN
+  -- looked up before the lock, too: a closer that finds all its months does not keep others from opening theirs
+  PERFORM FROM ledger.period WHERE period = p_period;
+  IF FOUND THEN RETURN; END IF;
   PERFORM pg_advisory_xact_lock(7309999999);
   PERFORM FROM ledger.period WHERE period = p_period;
   IF FOUND THEN RETURN; END IF;
@@ -64,8 +67,9 @@ BEGIN
     IF v_sealed IS FALSE THEN
       RETURN v_period;
     ELSIF v_sealed OR v_period < (SELECT min(period) FROM ledger.period) THEN
-      v_period := coalesce((SELECT min(period) FROM ledger.period WHERE sealed_at IS NULL),
-                           (SELECT max(period) + interval '1 month' FROM ledger.period));
+      -- months are sealed without a gap; the next one may have no row yet
+      v_period := coalesce((SELECT max(period) + interval '1 month' FROM ledger.period WHERE sealed_at IS NOT NULL),
+                           (SELECT min(period) FROM ledger.period));
     ELSE
       PERFORM ledger.open_period(v_period);
     END IF;
@@ -366,8 +370,9 @@ BEGIN
   points := 0;
   FOR b IN SELECT m.* FROM ledger.member_balance m
             WHERE m.member_id IN (
-              SELECT l.member_id FROM ledger.lot l
-               WHERE l.is_open AND ((l.available > 0 AND l.expires_on < p_today) OR (l.pending > 0 AND l.spendable_from <= p_today)))
+              SELECT l.member_id FROM ledger.lot l WHERE l.is_open AND l.available > 0 AND l.expires_on < p_today
+              UNION ALL
+              SELECT l.member_id FROM ledger.lot l WHERE l.pending > 0 AND l.spendable_from <= p_today)
             ORDER BY m.member_id LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
     PERFORM ledger.touch(ROW(b.member_id, b.version, b.lots, b.available, b.pending, b.held, b.owed, 0, 'HQ', p_today, NULL, NULL)::ledger.draft,
                          p_today, p_now);
@@ -713,7 +718,9 @@ DECLARE
   h ledger.hold;
   v_count bigint := 0;
 BEGIN
-  FOR h IN SELECT * FROM ledger.hold WHERE is_open AND expires_at <= p_now ORDER BY member_id, posting_no LIMIT p_limit LOOP
+  -- a closed wallet's holds wait; counted in, they would fill the batch and keep out those behind them
+  FOR h IN SELECT o.* FROM ledger.hold o JOIN ledger.member_balance b USING (member_id)
+            WHERE o.is_open AND b.is_open AND o.expires_at <= p_now ORDER BY o.member_id, o.posting_no LIMIT p_limit LOOP
     PERFORM FROM ledger.member_balance WHERE member_id = h.member_id FOR UPDATE SKIP LOCKED;
     CONTINUE WHEN NOT FOUND;
     v_count := v_count + ((ledger.resolve_hold('release', h.member_id, h.posting_no, 0, 'hold_expired:' || h.posting_no,
@@ -725,17 +732,22 @@ END $$;
 -- ---------------------------------------------------------------------------------------------- batches
 
 -- Earns for many members in one statement; arrays run in parallel, one element a row. The caller guarantees that each
--- cause is accepted once (visits keeps one row per repair order). Members that need more than plain granting
--- (owing, pending or lapsed points, closed or unknown wallets) and known keys go through `earn`, one by one.
+-- cause is accepted once (visits keeps one row per repair order and revision); a row's key is its cause and attempt.
+-- Members that need more than plain granting (owing, pending or lapsed points, closed or unknown wallets) and known keys
+-- go through `earn_with_care`, one by one.
 CREATE OR REPLACE FUNCTION ledger.earn_batch(
-  p_members uuid[], p_points bigint[], p_funders text[], p_places text[], p_causes text[], p_booked_on date[],
-  p_spendable_from date[], p_expires_on date[], p_keys uuid[], p_hashes uuid[], p_actor text, p_now timestamptz
+  p_members uuid[], p_points bigint[], p_funders text[], p_places text[], p_causes text[], p_attempts int[],
+  p_booked_on date[], p_expires_on date[], p_actor text, p_now timestamptz
 ) RETURNS TABLE (idx bigint, status text, posting_no bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
+  v_keys uuid[] := ARRAY(SELECT md5(cause || '#' || attempt)::uuid FROM unnest(p_causes, p_attempts)
+                         WITH ORDINALITY AS r (cause, attempt, idx) ORDER BY r.idx);
   v_single bigint[];
   v_months date[];
   v_periods date[];
+  v_last date := (SELECT max(day) FROM unnest(p_booked_on) day);
+  v_lapsing boolean := EXISTS (SELECT FROM ledger.lot WHERE is_open AND expires_on < v_last);
 BEGIN
   SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
     FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day
@@ -743,12 +755,12 @@ BEGIN
   PERFORM FROM ledger.member_balance m WHERE m.member_id = ANY (p_members) ORDER BY m.member_id FOR UPDATE;
 
   SELECT array_agg(r.idx) INTO v_single
-    FROM unnest(p_members, p_booked_on, p_spendable_from, p_keys) WITH ORDINALITY
-         AS r (member_id, booked_on, spendable_from, key, idx)
+    FROM unnest(p_members, p_booked_on, v_keys) WITH ORDINALITY AS r (member_id, booked_on, key, idx)
     LEFT JOIN ledger.member_balance m USING (member_id)
    WHERE m.member_id IS NULL OR NOT m.is_open OR m.owed > 0 OR m.pending > 0
-      OR r.spendable_from > r.booked_on OR r.booked_on > ledger.china_date(p_now)
-      OR EXISTS (SELECT FROM ledger.lot l WHERE l.member_id = r.member_id AND l.is_open AND l.expires_on < r.booked_on)
+      OR r.booked_on > ledger.china_date(p_now)
+      OR (v_lapsing AND EXISTS (SELECT FROM ledger.lot l
+                                 WHERE l.member_id = r.member_id AND l.is_open AND l.expires_on < r.booked_on))
       OR EXISTS (SELECT FROM ledger.posting p WHERE p.request_key = r.key);
 
   RETURN QUERY
@@ -756,8 +768,8 @@ BEGIN
     SELECT r.*, m.period, b.pending, b.held, b.owed,
            b.version + row_number() OVER w AS posting_no, b.lots + row_number() OVER w AS lot_no,
            b.available + sum(r.points) OVER w AS available
-      FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, p_keys, p_hashes)
-           WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key, hash, idx)
+      FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_expires_on, v_keys)
+           WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, expires_on, key, idx)
       JOIN ledger.member_balance b USING (member_id)
       JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(r.booked_on)
      WHERE v_single IS NULL OR r.idx <> ALL (v_single)
@@ -766,12 +778,12 @@ BEGIN
     INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, booked_on, period,
                                 actor, request_key, request_hash, posted_at, available, pending, held, owed)
     SELECT f.member_id, f.posting_no, 'earn', f.points, f.cause, f.place, f.booked_on, f.period,
-           p_actor, f.key, f.hash, p_now, f.available, f.pending, f.held, f.owed FROM fresh f
+           p_actor, f.key, f.key, p_now, f.available, f.pending, f.held, f.owed FROM fresh f
   ), lots AS (
     INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, available,
                             granted_on, spendable_from, expires_on)
     SELECT f.member_id, f.lot_no, f.posting_no, f.lot_no, f.funder, f.cause, f.points, f.points,
-           f.booked_on, f.spendable_from, f.expires_on FROM fresh f
+           f.booked_on, f.booked_on, f.expires_on FROM fresh f
   ), movements AS (
     INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
                                  booked_on, period)
@@ -786,10 +798,10 @@ BEGIN
 
   RETURN QUERY
   SELECT r.idx, o.status, o.posting_no
-    FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, p_keys, p_hashes)
-         WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key, hash, idx),
-         LATERAL ledger.earn(r.member_id, r.points, r.funder, r.place, r.cause, NULL, r.booked_on, r.spendable_from,
-                             r.expires_on, p_actor, r.key, r.hash, p_now) o
+    FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_expires_on, v_keys)
+         WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, expires_on, key, idx),
+         LATERAL ledger.earn_with_care(r.member_id, r.points, r.funder, r.place, r.cause, NULL, r.booked_on, r.booked_on,
+                                       r.expires_on, p_actor, r.key, r.key, p_now) o
    WHERE r.idx = ANY (v_single);
 END $$;
 
@@ -852,11 +864,15 @@ END $$;
 CREATE OR REPLACE FUNCTION ledger.seal_period(p_period date, p_statements bytea, p_now timestamptz) RETURNS bytea
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  v_previous bytea := (SELECT seal FROM ledger.period WHERE period < p_period ORDER BY period DESC LIMIT 1);
-  v_digest bytea := ledger.period_digest(p_period);
-  v_seal bytea := ledger.seal_of(p_period, v_previous, v_digest, p_statements);
+  v_previous bytea;
+  v_digest bytea;
+  v_seal bytea;
 BEGIN
   IF ledger.lock_period(p_period, p_now) <> 'ready' THEN RAISE EXCEPTION 'period % is not ready to be sealed', p_period; END IF;
+  -- read after the lock: a posting that it waited for is in
+  v_previous := (SELECT seal FROM ledger.period WHERE period < p_period ORDER BY period DESC LIMIT 1);
+  v_digest := ledger.period_digest(p_period);
+  v_seal := ledger.seal_of(p_period, v_previous, v_digest, p_statements);
   UPDATE ledger.period SET sealed_at = p_now, digest = v_digest, statements = p_statements, seal = v_seal
    WHERE period = p_period;
   RETURN v_seal;

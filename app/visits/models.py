@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from app.core.models import id_field, text_field, time_field
@@ -17,7 +17,6 @@ class RepairOrder(SQLModel, table=True):
 
     __tablename__ = "repair_order"
     __table_args__ = (
-        Index("ix_repair_order_vin", "vin", "closed_at"),
         CheckConstraint("kind IN ('maintenance', 'repair')", name="kind"),
         CheckConstraint("labour_fen >= 0 AND parts_fen >= 0 AND paid_fen BETWEEN 0 AND labour_fen + parts_fen", name="amounts"),
     )
@@ -34,12 +33,12 @@ class RepairOrder(SQLModel, table=True):
     parts_fen: int = Field(sa_type=BigInteger)
     paid_fen: int = Field(sa_type=BigInteger)
     points: int = Field(sa_type=BigInteger)
-    posting_no: int | None = Field(default=None, sa_type=BigInteger)
     received_at: datetime = time_field()
 
 
 class ImportJob(SQLModel, table=True):
-    """An upload on its way into the books; counts rise as it goes (read = posted + already_known + refused)."""
+    """An upload on its way into the books; counts rise as it goes (read = posted + already_known + refused);
+    `line` is the last one dealt with, where a job goes on after a crash."""
 
     __tablename__ = "import_job"
     __table_args__ = (CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),)
@@ -52,6 +51,7 @@ class ImportJob(SQLModel, table=True):
     status: str = text_field(default="queued")
     fault: str | None = text_field(default=None)
     bytes: int = Field(sa_type=BigInteger)
+    line: int = Field(default=0, sa_type=BigInteger)
     read: int = 0
     posted: int = 0
     already_known: int = 0

@@ -1,0 +1,26 @@
+"""What schemas at the edge share: strict input, tame text, fields that may be left out."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line of text, trimmed, without control characters (PostgreSQL stores no NUL)."""
+
+Name = Annotated[Line, StringConstraints(max_length=100)]
+Reason = Annotated[Line, StringConstraints(max_length=500)]
+
+
+class Input(BaseModel):
+    """A request body: unknown fields are faults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def may_be_left_out() -> Any:  # noqa: ANN401 (stands in for a field of any type)
+    """A field of a partial update: not nullable, may be missing; read it by `exclude_unset` only."""
+    return Field(default_factory=_nothing)
+
+
+def _nothing() -> None:
+    return None

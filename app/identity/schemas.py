@@ -1,0 +1,34 @@
+"""Sign-in at the edge."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from app.core.actors import Role
+
+
+class SignIn(BaseModel):
+    """A staff member's username and password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    username: str = Field(min_length=1, max_length=100)
+    password: SecretStr = Field(max_length=200)
+
+
+class AccessToken(BaseModel):
+    """A short bearer token."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (the scheme's name)
+    expires_at: datetime
+
+
+class Me(BaseModel):
+    """Who the service takes the caller for."""
+
+    subject: str
+    role: Role
+    dealer_code: str | None
+    scopes: list[str]

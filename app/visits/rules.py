@@ -1,0 +1,65 @@
+"""What a repair order must look like: pure, no I/O. Source: domain.md and shared data's description (docs/imports.md)."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from app.core.clock import CHINA
+
+COLUMNS = ("dealer_code", "order_no", "vin", "closed_at", "kind", "labour_fen", "parts_fen", "paid_fen")
+KINDS = frozenset({"maintenance", "repair"})
+_CHINA_OFFSET = timedelta(hours=8)
+_MOST_FEN = 10**12
+
+
+class Order(NamedTuple):
+    """A repair order as sent. Money in fen; `business_date` is the China date of `closed_at`."""
+
+    dealer_code: str
+    order_no: str
+    vin: str
+    closed_at: datetime
+    business_date: date
+    kind: str
+    labour_fen: int
+    parts_fen: int
+    paid_fen: int
+
+
+def parse_order(cells: Sequence[str], now: datetime) -> Order | str:
+    """The order in a row's cells (in the order of COLUMNS), or what is wrong with it and what would be right."""
+    dealer_code, order_no, vin, closed_at, kind, *amounts = cells
+    if not order_no or len(order_no) > 64 or not order_no.isprintable() or order_no != order_no.strip():
+        return f"order_no: {order_no!r} must be 1 to 64 printable characters"
+    if kind not in KINDS:
+        return f"kind: {kind!r} must be maintenance or repair"
+    moment = _parse_moment(closed_at, now)
+    if isinstance(moment, str):
+        return moment
+    fen = [_parse_fen(name, value) for name, value in zip(COLUMNS[5:], amounts, strict=True)]
+    if faults := [value for value in fen if isinstance(value, str)]:
+        return "; ".join(faults)
+    labour, parts, paid = (int(value) for value in fen)
+    if paid > labour + parts:
+        return f"paid_fen: {paid} is more than labour_fen + parts_fen = {labour + parts}"
+    at, on = moment
+    return Order(dealer_code, order_no, vin.upper(), at, on, kind, labour, parts, paid)
+
+
+def _parse_moment(text: str, now: datetime) -> tuple[datetime, date] | str:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return f"closed_at: {text!r} must be a time such as 2026-10-31T09:30:00+08:00"
+    offset = at.utcoffset()
+    if offset is None:
+        return f"closed_at: {text!r} must carry its offset, such as +08:00"
+    if at > now:
+        return f"closed_at: {text} lies in the future"
+    return at, (at if offset == _CHINA_OFFSET else at.astimezone(CHINA)).date()
+
+
+def _parse_fen(name: str, text: str) -> int | str:
+    if text.isascii() and text.isdigit() and len(text) <= 12:
+        return int(text)
+    return f"{name}: {text!r} must be whole fen, 0 to {_MOST_FEN - 1}, without sign or fraction"

@@ -1,0 +1,230 @@
+"""Repair orders enter the books: judged one by one, posted a chunk at a time, each chunk whole or not at all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from app.core.db import Database
+from app.core.tabular import Rejection, Report, Row, joined
+from app.earning import service as earning
+from app.earning.service import OrderRules
+from app.points import ledger
+from app.points.ledger import BatchEarning
+from app.visits import queries
+from app.visits.queries import Accepted, Known, Owner
+from app.visits.rules import Order, parse_order
+
+CHUNK = 5_000
+_ATTEMPTS = 5
+
+
+class OrderReport(Report):
+    """What became of a file of orders; `points` were earned by those posted (an order that earns 0 counts as posted)."""
+
+    points: int = 0
+
+    def add(self, other: "OrderReport") -> None:
+        """Count another chunk's rows in."""
+        for field in OrderReport.model_fields:
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+
+
+Document = tuple[str, str]
+"""A dealer's code and its order number."""
+
+
+class Judged(NamedTuple):
+    """A chunk read from the file: orders with their lines, rows refused already, and the last line."""
+
+    orders: list[tuple[Row, Order]]
+    rejections: list[Rejection]
+    last_line: int
+
+
+class Done(NamedTuple):
+    """A chunk in the books."""
+
+    report: OrderReport
+    rejections: list[Rejection]
+    last_line: int
+
+
+Sink = Callable[[asyncpg.Connection, Done], Awaitable[None]]
+"""Told of each chunk inside its transaction: what it writes stands or falls with the chunk."""
+
+
+async def import_orders(
+    db: Database, rows: Iterable[Row], *, actor: str, now: datetime, only_dealer: str | None = None, sink: Sink | None = None,
+    dry_run: bool = False,
+) -> tuple[OrderReport, list[Rejection]]:  # fmt: skip
+    """Post the orders of a file; good rows are posted whatever the others are.
+
+    Args:
+        only_dealer: refuse the orders of every other dealer.
+        sink: called in each chunk's transaction.
+        dry_run: judge and post, then undo.
+
+    Raises:
+        Unreadable: the file ended in damage; the chunks before it are posted.
+    """
+    books = _Books(db, await earning.order_rules(db.pool), actor, now, sink, dry_run)
+    report, rejections = OrderReport(), list[Rejection]()
+    prepared: Prepared | None = None
+    writing: asyncio.Task[Done] | None = None
+    try:
+        for chunk in _chunks(iter(rows)):
+            # the database posts one chunk while the next is read and matched
+            prepared = await books.prepare(_judge(chunk, books.rules, now, only_dealer), prepared)
+            if writing is not None:
+                _count(await writing, report, rejections)
+            writing = await books.hand_over(prepared)
+    finally:
+        if writing is not None:
+            _count(await writing, report, rejections)
+    return report, sorted(rejections)
+
+
+def _count(done: Done, report: OrderReport, rejections: list[Rejection]) -> None:
+    report.add(done.report)
+    rejections.extend(done.rejections)
+
+
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+def _judge(chunk: Sequence[Row], rules: OrderRules, now: datetime, only_dealer: str | None) -> Judged:
+    orders: list[tuple[Row, Order]] = []
+    rejections: list[Rejection] = []
+    for row in chunk:
+        order = row.fault or parse_order(row.cells, now)
+        if isinstance(order, str):
+            rejections.append(_rejection(row, order))
+        elif not rules.knows(order.dealer_code):
+            rejections.append(_rejection(row, f"dealer_code: there is no dealer {order.dealer_code!r}"))
+        elif only_dealer not in (None, order.dealer_code):
+            rejections.append(_rejection(row, f"dealer_code: {order.dealer_code} is not your dealer {only_dealer}"))
+        else:
+            orders.append((row, order))
+    return Judged(orders, rejections, chunk[-1].line)
+
+
+def _rejection(row: Row, reason: str) -> Rejection:
+    return Rejection(row.line, reason, joined(row.cells))
+
+
+class Prepared(NamedTuple):
+    """A chunk matched with owners and known orders, ready to be written."""
+
+    judged: Judged
+    accepted: list[Accepted]
+    known: dict[Document, Known]
+    done: Done
+
+
+class _Stale(Exception):
+    """What the chunk was matched against has changed meanwhile."""
+
+
+class _Books:
+    """Matches chunks and writes them, each in one transaction."""
+
+    def __init__(
+        self, db: Database, rules: OrderRules, actor: str, now: datetime, sink: Sink | None, dry_run: bool
+    ) -> None:
+        self.db, self.rules, self.actor, self.now, self.sink, self.dry_run = db, rules, actor, now, sink, dry_run
+
+    async def prepare(self, judged: Judged, before: Prepared | None) -> Prepared:
+        """Match a chunk; `before` is the chunk still being written, whose orders the database may not show yet."""
+        documents = [order[:2] for _, order in judged.orders]
+        async with self.db.pool.acquire() as connection:
+            owners = await queries.owners(connection, [order.vin for _, order in judged.orders])
+            known = await queries.known_orders(connection, documents)
+        if before is not None:
+            known |= {document: before.known[document] for document in documents if document in before.known}
+        report = OrderReport(read=len(judged.orders) + len(judged.rejections))
+        rejections = list(judged.rejections)
+        accepted: list[Accepted] = []
+        for row, order in judged.orders:
+            document = order[:2]
+            first = known.get(document)
+            if order.vin not in owners:
+                rejections.append(_rejection(row, f"vin: {order.vin} is not known"))
+            elif first is None or not first.stands:
+                entry = self._accept(order, first.revision + 1 if first else 1, owners[order.vin])
+                accepted.append(entry)
+                known[document] = Known(order, entry.revision, True)
+            elif first.order == order:
+                report.already_known += 1
+            else:
+                rejections.append(_rejection(row, _conflict(first.order, order)))
+        report.posted, report.refused = len(accepted), len(rejections)
+        report.points = sum(entry.earning.points for entry in accepted if entry.earning)
+        return Prepared(judged, accepted, known, Done(report, rejections, judged.last_line))
+
+    def _accept(self, order: Order, revision: int, owners: list[Owner]) -> Accepted:
+        on = order.business_date
+        for member_id, since, until in owners:
+            if since <= on and (until is None or on <= until):
+                return Accepted(order, revision, member_id, self._earning(order, revision, member_id))
+        return Accepted(order, revision, None, None)
+
+    def _earning(self, order: Order, revision: int, member_id: UUID) -> BatchEarning | None:
+        rule = self.rules.rule(order.dealer_code, order.business_date)
+        points = rule.points(order.paid_fen)
+        if points == 0:
+            return None
+        return BatchEarning(
+            member_id, points, rule.funder(order.dealer_code), order.dealer_code,
+            queries.cause(order.dealer_code, order.order_no), revision, order.business_date,
+            rule.expires_on(order.business_date),
+        )  # fmt: skip
+
+    async def hand_over(self, prepared: Prepared) -> asyncio.Task[Done]:
+        """Send a chunk to the database; the task answered ends when it is committed."""
+        sent = asyncio.Event()
+        task = asyncio.create_task(self._write(prepared, sent.set))
+        task.add_done_callback(lambda _: sent.set())
+        await sent.wait()
+        return task
+
+    async def _write(self, prepared: Prepared, sent: Callable[[], None]) -> Done:
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._write_once(prepared, sent)
+            except (asyncpg.UniqueViolationError, _Stale):
+                # another import was first with one of the orders, or a wallet was closed: match the chunk anew
+                prepared = await self.prepare(prepared.judged, None)
+        return await self._write_once(prepared, sent)
+
+    async def _write_once(self, prepared: Prepared, sent: Callable[[], None]) -> Done:
+        async with self.db.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await self._post(connection, prepared, sent)
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await (transaction.rollback() if self.dry_run else transaction.commit())
+        return prepared.done
+
+    async def _post(self, connection: asyncpg.Connection, prepared: Prepared, sent: Callable[[], None]) -> None:
+        await queries.insert_orders(connection, prepared.accepted, self.now)
+        await ledger.stage_batch(connection, [entry.earning for entry in prepared.accepted if entry.earning])
+        sent()
+        if await ledger.earn_staged(connection, actor=self.actor, now=self.now):
+            raise _Stale
+        if self.sink is not None:
+            await self.sink(connection, prepared.done)
+
+
+def _conflict(first: Order, second: Order) -> str:
+    fields = [name for name, a, b in zip(Order._fields, first, second, strict=True) if a != b and name != "business_date"]
+    return f"order_no: {first.dealer_code} {first.order_no} is known with another {', '.join(fields)}; the first stands"
