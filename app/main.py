@@ -18,7 +18,9 @@ from app.identity.router import router as identity
 from app.identity.tokens import Tokens
 from app.members.router import router as members
 from app.points.router import router as points
+from app.rewards.codes import Codes
 from app.rewards.router import router as rewards
+from app.rewards.sms import sender
 from app.settings import Settings
 from app.settlement.router import router as settlement
 from app.visits.router import router as visits
@@ -50,6 +52,8 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
     app.state.clock = clock
     app.state.tokens = Tokens(settings.signing_key, clock=clock)
     app.state.authenticate = app.state.tokens.actor
+    app.state.codes = Codes(settings.signing_key)
+    app.state.sms = sender(settings.sms)
     http.install(app)
     api = APIRouter(prefix="/api/v1")
     for router in ROUTERS:
@@ -58,6 +62,13 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
     app.get("/health", tags=["service"], name="service_health", response_model=dict[str, str])(_health)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def from_environment() -> FastAPI:
+    """The app as uvicorn's processes make it: CLUB_DATABASE_URL names the database."""
+    settings = Settings()
+    assert settings.database_url is not None
+    return create_app(settings, settings.database_url.get_secret_value())
 
 
 async def _health(pool: http.Postings) -> dict[str, str]:

@@ -5,6 +5,7 @@ import secrets
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, SecretStr
@@ -35,9 +36,15 @@ class Settings(BaseSettings):
         default=None, description="signs tokens and codes; without it one is made and kept in data_dir"
     )
     access_token_minutes: int = Field(default=15, ge=1)
-    first_period: date = Field(default=date(2025, 5, 1), description="first month of the books; earlier ones are closed")
+    first_period: date = Field(
+        default=date(2025, 5, 1), description="first month of the books; earlier ones are closed"
+    )
+    rate_fen_per_thousand: int = Field(default=5000, ge=0, description="general contract at the books' opening")
     hold_minutes: int = Field(default=30, ge=1, description="an unresolved hold is released after this long")
     refund_grace_days: int = Field(default=30, ge=1, description="life of points refunded after their lot expired")
+    sms: Literal["none", "console"] = Field(
+        default="none", description="who sends text messages; console is the demo's"
+    )
     upload_max_mib: int = Field(default=512, ge=1, description="largest import body the API accepts")
 
     @cached_property

@@ -1,16 +1,38 @@
-"""What is joined only at the top: the books' opening, and the invariants `club verify` checks."""
+"""What is joined only at the top: the books' opening, and the invariants that `club verify` checks."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from app.core import db
+from app.core.checks import Check
 from app.points import ledger
+from app.points.verify import CHECKS as POINTS
+from app.settlement.service import ensure_default_contract
+from app.settlement.verify import CHECKS as SETTLEMENT
+from app.visits.verify import CHECKS as VISITS
+
+CHECKS: Sequence[Check] = (*POINTS, *VISITS, *SETTLEMENT)
 
 
-async def open_books(dsn: str, first_period: date) -> None:
-    """Give an empty ledger its first month; a ledger that has one keeps it."""
+async def open_books(dsn: str, first_period: date, rate_fen_per_thousand: int) -> None:
+    """Give an empty ledger its first month and the general contract from that month on; opened books are left as they are."""
     connection = await db.connect(dsn)
     try:
-        if not await connection.fetchval("SELECT EXISTS (SELECT FROM ledger.period)"):
-            await ledger.open_period(connection, first_period)
+        async with connection.transaction():
+            if not await connection.fetchval("SELECT EXISTS (SELECT FROM ledger.period)"):
+                await ledger.open_period(connection, first_period)
+                await ensure_default_contract(
+                    connection, valid_from=first_period, rate_fen_per_thousand=rate_fen_per_thousand
+                )
+    finally:
+        await connection.close()
+
+
+async def verify(dsn: str) -> list[tuple[Check, list[str]]]:
+    """Every check with the rows that disagree, all seen at one moment."""
+    connection = await db.connect(dsn)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return [(check, await check.run(connection)) for check in CHECKS]
     finally:
         await connection.close()

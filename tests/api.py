@@ -16,7 +16,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.now import NOW
 
-SETTINGS = Settings(secret="tests-sign-with-this-and-nothing-else", database_url=None)  # type: ignore[arg-type]
+SETTINGS = Settings(secret="tests-sign-with-this-and-nothing-else", database_url=None)
 
 
 class Api:
@@ -32,9 +32,19 @@ class Api:
         database: Database = self.app.state.db
         return database
 
-    def token(self, role: Role, *, dealer: str | None = None, member: UUID | None = None, scopes: str = "", subject: str = "") -> str:
+    def token(
+        self,
+        role: Role,
+        *,
+        dealer: str | None = None,
+        member: UUID | None = None,
+        scopes: str = "",
+        subject: str = "",
+    ) -> str:
         """A bearer token for a made-up actor."""
-        actor = Actor(subject or f"{role}:{dealer or member or 'all'}", role, dealer, member, frozenset(scopes.split()))
+        actor = Actor(
+            subject or f"{role}:{dealer or member or 'all'}", role, dealer, member, frozenset(scopes.split())
+        )
         return str(self.app.state.tokens.issue(actor, timedelta(hours=1))[0])
 
     async def call(
@@ -54,7 +64,9 @@ class Api:
     def _require_documented(self, method: str, path: str, status: int) -> None:
         for template, operations in self.app.openapi()["paths"].items():
             if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path) and method.lower() in operations:
-                assert str(status) in operations[method.lower()]["responses"], f"{method} {template} answered {status}, undocumented"
+                assert str(status) in operations[method.lower()]["responses"], (
+                    f"{method} {template} answered {status}, undocumented"
+                )
                 return
 
 
@@ -63,7 +75,10 @@ async def running_api(dsn: str, *, now: datetime = NOW) -> AsyncIterator[Api]:
     """The app over a database, with its own lifespan."""
     app = create_app(SETTINGS, dsn, clock=lambda: app.state.now)
     app.state.now = now
-    async with app.router.lifespan_context(app), httpx.AsyncClient(
-        transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://club.test"
-    ) as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://club.test"
+        ) as client,
+    ):
         yield Api(app, client)

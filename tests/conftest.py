@@ -19,13 +19,17 @@ from app.core.db import Database
 from app.wiring import open_books
 from tests.api import Api, running_api
 
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A DSN on which databases may be made."""
     if url := os.environ.get("CLUB_DATABASE_URL"):
         yield url
         return
-    folder = Path(os.environ.get("CLUB_TEST_DATA_DIR") or Path(tempfile.gettempdir()) / f"owner-club-tests-{os.getuid()}")
+    folder = Path(
+        os.environ.get("CLUB_TEST_DATA_DIR")
+        or Path(tempfile.gettempdir()) / f"owner-club-tests-{os.getuid()}"
+    )
     with embedded.server(folder) as dsn:
         yield dsn
 
@@ -50,7 +54,7 @@ async def template(server: str) -> AsyncIterator[str]:
     await _execute(server, f'CREATE DATABASE "{name}"')
     try:
         await migrations.migrate(with_database(server, name))
-        await open_books(with_database(server, name), date(2025, 5, 1))
+        await open_books(with_database(server, name), date(2025, 5, 1), 5000)
         yield name
     finally:
         await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')

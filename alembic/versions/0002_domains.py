@@ -18,7 +18,9 @@ GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO club_app;
 GRANT DELETE ON idempotency_record, import_chunk TO club_app;
 REVOKE ALL ON alembic_version FROM club_app;
 GRANT SELECT ON alembic_version TO club_app;
-REVOKE UPDATE ON order_rule, contract, statement, statement_line, import_rejection, member_status_change FROM club_app;
+REVOKE UPDATE ON order_rule, contract, statement, statement_line, import_rejection, member_status_change,
+  repair_order FROM club_app;
+GRANT UPDATE (cancelled_at) ON repair_order TO club_app;
 GRANT UPDATE (status, confirm_by, confirmed_at, confirmed_by, paid_at, payment_reference, version) ON statement TO club_app;
 """
 
@@ -35,9 +37,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotency_record")),
     )
-    op.create_index(
-        op.f("ix_idempotency_record_created_at"), "idempotency_record", ["created_at"], unique=False
-    )
+    op.create_index(op.f("ix_idempotency_record_created_at"), "idempotency_record", ["created_at"], unique=False)
     op.create_table(
         "import_job",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -56,9 +56,7 @@ def upgrade() -> None:
         sa.Column("points", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "status IN ('queued', 'running', 'done', 'failed')", name=op.f("ck_import_job_status")
-        ),
+        sa.CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name=op.f("ck_import_job_status")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import_job")),
     )
     op.create_index(op.f("ix_import_job_owner"), "import_job", ["owner"], unique=False)
@@ -83,6 +81,7 @@ def upgrade() -> None:
         sa.Column("paid_fen", sa.BigInteger(), nullable=False),
         sa.Column("points", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('maintenance', 'repair')", name=op.f("ck_repair_order_kind")),
         sa.CheckConstraint(
             "labour_fen >= 0 AND parts_fen >= 0 AND paid_fen BETWEEN 0 AND labour_fen + parts_fen",
@@ -106,9 +105,7 @@ def upgrade() -> None:
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("payment_reference", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint(
-            "status IN ('issued', 'confirmed', 'disputed', 'paid')", name=op.f("ck_statement_status")
-        ),
+        sa.CheckConstraint("status IN ('issued', 'confirmed', 'disputed', 'paid')", name=op.f("ck_statement_status")),
         sa.CheckConstraint("net_fen = credit_fen - charge_fen", name=op.f("ck_statement_net")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_statement")),
         sa.UniqueConstraint("period", "dealer_code", name=op.f("uq_statement_period_dealer_code")),
@@ -191,9 +188,7 @@ def upgrade() -> None:
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("direction IN ('credit', 'charge')", name=op.f("ck_statement_line_direction")),
         sa.CheckConstraint("points > 0 AND amount_fen >= 0", name=op.f("ck_statement_line_amounts")),
-        sa.ForeignKeyConstraint(
-            ["statement_id"], ["statement.id"], name=op.f("fk_statement_line_statement_id")
-        ),
+        sa.ForeignKeyConstraint(["statement_id"], ["statement.id"], name=op.f("fk_statement_line_statement_id")),
         sa.PrimaryKeyConstraint("statement_id", "line_no", name=op.f("pk_statement_line")),
     )
     op.create_table(
@@ -286,9 +281,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "status IN ('open', 'approved', 'refused', 'withdrawn')", name=op.f("ck_application_status")
         ),
-        sa.ForeignKeyConstraint(
-            ["dealer_code"], ["chapter.dealer_code"], name=op.f("fk_application_dealer_code")
-        ),
+        sa.ForeignKeyConstraint(["dealer_code"], ["chapter.dealer_code"], name=op.f("fk_application_dealer_code")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_application_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_application")),
     )
@@ -312,9 +305,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_status_change_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member_status_change")),
     )
-    op.create_index(
-        op.f("ix_member_status_change_member_id"), "member_status_change", ["member_id"], unique=False
-    )
+    op.create_index(op.f("ix_member_status_change_member_id"), "member_status_change", ["member_id"], unique=False)
     op.create_table(
         "ownership",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -329,9 +320,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_ownership_member_id"), "ownership", ["member_id"], unique=False)
     op.create_index(op.f("ix_ownership_vin"), "ownership", ["vin"], unique=False)
-    op.create_index(
-        "uq_ownership_open", "ownership", ["vin"], unique=True, postgresql_where=sa.text("until IS NULL")
-    )
+    op.create_index("uq_ownership_open", "ownership", ["vin"], unique=True, postgresql_where=sa.text("until IS NULL"))
     run_script(GRANTS)
 
 

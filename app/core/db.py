@@ -5,7 +5,7 @@ Both connect as `club_app`, which owns nothing, and keep to transaction-local se
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -55,7 +55,7 @@ async def rehearsal(pool: asyncpg.Pool, dry_run: bool) -> AsyncIterator[Connecti
         transaction = connection.transaction()
         await transaction.start()
         try:
-            yield connection
+            yield cast(asyncpg.Connection, connection)
         finally:
             await transaction.rollback()
 
@@ -81,16 +81,26 @@ class Database:
         )
         try:
             async with asyncpg.create_pool(
-                dsn, min_size=1, max_size=pool_size, server_settings=server_settings(APP_ROLE), reset=_keep_session_state
+                dsn,
+                min_size=1,
+                max_size=pool_size,
+                server_settings=server_settings(APP_ROLE),
+                reset=_keep_session_state,
             ) as pool:
                 yield cls(pool, engine)
         finally:
             await engine.dispose()
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A raw connection, for callers that keep their own transactions."""
+        async with self.pool.acquire() as connection:
+            yield cast(asyncpg.Connection, connection)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
         """A raw connection inside one transaction: committed at the end, rolled back on an exception."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self.connection() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager

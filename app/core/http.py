@@ -111,13 +111,22 @@ def documented(*kinds: type[Problem]) -> dict[int | str, Schema]:
     for kind in kinds:
         entry = by_status.setdefault(
             kind.status,
-            {"description": "", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}},
+            {
+                "description": "",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
         )
         entry["description"] = ", ".join(filter(None, [entry["description"], f"`{kind.type}`"]))
     return by_status
 
 
-GUARDED = documented(problems.Unauthenticated, problems.Forbidden, problems.MalformedBody, problems.InvalidPayload, problems.Unexpected)
+GUARDED = documented(
+    problems.Unauthenticated,
+    problems.Forbidden,
+    problems.MalformedBody,
+    problems.InvalidPayload,
+    problems.Unexpected,
+)
 """What every guarded route can answer besides its own problems."""
 
 
@@ -181,13 +190,20 @@ def _field_error(fault: Mapping[str, Any]) -> FieldError:
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kinds: dict[int, Problem] = {
-        404: problems.NotFound("route"), 405: problems.MethodNotAllowed(), 400: problems.MalformedBody(),
+        404: problems.NotFound("route"),
+        405: problems.MethodNotAllowed(),
+        400: problems.MalformedBody(),
     }
     return problem_response(request, kinds.get(error.status_code, problems.Unexpected()))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    log.error("request %s failed: %s\n%s", request_id.get(), describe(error), "".join(traceback.format_tb(error.__traceback__)))
+    log.error(
+        "request %s failed: %s\n%s",
+        request_id.get(),
+        describe(error),
+        "".join(traceback.format_tb(error.__traceback__)),
+    )
     return problem_response(request, problems.Unexpected())
 
 

@@ -1,12 +1,12 @@
 """Bringing a database's schema up to this release: Alembic, driven over one asyncpg connection."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from alembic import command, op
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -49,7 +49,21 @@ async def _require_suitable(connection: asyncpg.Connection) -> None:
         " FROM pg_roles WHERE rolname = current_user"
     )
     if not may:
-        raise UnsuitableServer("the database user may not create the role club_app: grant it CREATEROLE, or create the role")
+        raise UnsuitableServer(
+            "the database user may not create the role club_app: grant it CREATEROLE, or create the role"
+        )
+
+
+async def is_current(dsn: str) -> bool:
+    """Whether the database has exactly this release's schema."""
+    connection = await connect(dsn, role=None)
+    try:
+        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+            return False
+        head = ScriptDirectory.from_config(config()).get_current_head()
+        return bool(await connection.fetchval("SELECT version_num FROM alembic_version") == head)
+    finally:
+        await connection.close()
 
 
 def config(connection: Connection | None = None, **attributes: Any) -> Config:
@@ -68,8 +82,3 @@ def run_script(sql: str) -> None:
     """Run many SQL statements inside a migration (asyncpg's simple protocol takes them in one go)."""
     driver: Any = op.get_bind().connection.dbapi_connection
     driver.run_async(lambda connection: connection.execute(sql))
-
-
-def run(dsn: str) -> None:
-    """`migrate` for callers without an event loop."""
-    asyncio.run(migrate(dsn))

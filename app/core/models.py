@@ -25,7 +25,7 @@ def text_field(**options: Any) -> Any:
 
 def time_field(**options: Any) -> Any:
     """A moment, with time zone."""
-    return Field(sa_type=DateTime(timezone=True), **options)  # type: ignore[call-overload]
+    return Field(sa_type=DateTime(timezone=True), **options)
 
 
 def id_field() -> Any:
@@ -44,5 +44,3 @@ class IdempotencyRecord(SQLModel, table=True):
     status: int
     body: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = time_field(index=True)
-
-

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from app.core.problems import InvalidPayload
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 
 
 class Page(BaseModel, Generic[Item]):
@@ -59,3 +61,9 @@ def id_after(cursor: str | None) -> UUID | None:
         return UUID(str(decode_cursor(cursor, str)[0]))
     except ValueError:
         raise InvalidPayload.at("/query/cursor", "cursor_invalid") from None
+
+
+def paged(rows: Sequence[Row], limit: int, position: Callable[[Row], tuple[str | int, ...]]) -> dict[str, object]:
+    """A page of rows fetched with one more than `limit`, which only tells that there is a next page."""
+    more = len(rows) > limit
+    return {"items": rows[:limit], "next_cursor": encode_cursor(*position(rows[limit - 1])) if more else None}

@@ -62,11 +62,14 @@ def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
     buffered.seek(0)
     plain = gzip.GzipFile(fileobj=buffered) if start == b"\x1f\x8b" else buffered
     # a byte that is not UTF-8 spoils its row, not the file
-    text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="")  # type: ignore[arg-type]
+    text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="")
     try:
         yield from _parsed(text, columns)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Unreadable(f"damaged gzip: {error}") from error
+    finally:
+        # the file is the caller's to close
+        text.detach()
 
 
 def _parsed(text: TextIO, columns: Sequence[str]) -> Iterator[Row]:

@@ -22,7 +22,10 @@ Earner = Annotated[Actor, Depends(Requires(Role.HQ, Role.API_CLIENT, scope="poin
     "/earnings",
     status_code=201,
     responses=documented(NotFound, KeyConflict, DocumentConflict, WalletClosed, FutureDate)
-    | {200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"}, 201: {"model": PostingRead}},
+    | {
+        200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"},
+        201: {"model": PostingRead},
+    },
 )
 async def points_earn(
     body: EarningCreate, actor: Earner, db: Db, key: RequiredKey, now: Now, dry_run: DryRun = False

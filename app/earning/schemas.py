@@ -41,7 +41,10 @@ class EarningCreate(BaseModel):
     place: PartyCode = HQ
     cause: Cause
     reason: str | None = Field(default=None, min_length=1, max_length=500)
-    booked_on: date | None = Field(default=None, description="business date, today by default; a late one is booked in the first open month")
+    booked_on: date | None = Field(
+        default=None,
+        description="business date, today by default; a late one is booked in the first open month",
+    )
     spendable_from: date | None = Field(default=None, description="first spendable day, the business date by default")
     expires_on: date | None = Field(default=None, description="last spendable day, the default rule's by default")
 

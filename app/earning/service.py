@@ -8,7 +8,6 @@ import asyncpg
 
 from app.chapters import queries as chapters
 from app.core.db import Connection, Database, rehearsal
-from app.core.problems import InvalidPayload
 from app.earning.rules import Funding, Rule
 from app.earning.schemas import EarningCreate
 from app.points import ledger
@@ -48,7 +47,9 @@ async def order_rules(connection: Connection) -> OrderRules:
     return OrderRules(await chapters.dealer_regions(connection), by_region)
 
 
-async def add_order_rule(connection: asyncpg.Connection, rule: Rule, *, region_code: str | None, valid_from: date) -> None:
+async def add_order_rule(
+    connection: asyncpg.Connection, rule: Rule, *, region_code: str | None, valid_from: date
+) -> None:
     """Put a rule for repair orders in force from a day on; earlier orders keep theirs. Known rules are kept as they are."""
     await connection.execute(
         """INSERT INTO order_rule (id, region_code, valid_from, points_per_yuan, expiry_months, funding)
@@ -65,16 +66,8 @@ async def earn(db: Database, order: EarningCreate, request: Request, *, dry_run:
         InvalidPayload: the funder or the place is no known dealer.
         And what `ledger.earn` raises.
     """
-    await _require_party(db, "/funder", order.funder)
-    await _require_party(db, "/place", order.place)
+    for pointer, party in (("/funder", order.funder), ("/place", order.place)):
+        if party != ledger.HQ:
+            await chapters.require_dealer(db, pointer, party)
     async with rehearsal(db.pool, dry_run) as connection:
         return await ledger.earn(connection, order.earning(request.now), request)
-
-
-async def _require_party(db: Database, pointer: str, code: str) -> None:
-    # dealers are never deleted, so a code once found is not looked up again
-    if code == ledger.HQ or code in db.known_dealers:
-        return
-    if not await chapters.dealer_exists(db.pool, code):
-        raise InvalidPayload.at(pointer, "unknown_dealer", value=code)
-    db.known_dealers.add(code)

@@ -18,9 +18,12 @@ class Account(SQLModel, table=True):
 
     __tablename__ = "account"
     __table_args__ = (
-        CheckConstraint("role IN ('hq', 'care_director', 'service_advisor', 'finance_clerk', 'api_client')", name="role"),
         CheckConstraint(
-            "(dealer_code IS NOT NULL) = (role IN ('care_director', 'service_advisor', 'finance_clerk'))", name="scope"
+            "role IN ('hq', 'care_director', 'service_advisor', 'finance_clerk', 'api_client')", name="role"
+        ),
+        CheckConstraint(
+            "(dealer_code IS NOT NULL) = (role IN ('care_director', 'service_advisor', 'finance_clerk'))",
+            name="scope",
         ),
     )
 
@@ -29,7 +32,7 @@ class Account(SQLModel, table=True):
     name: str = text_field()
     role: Role = text_field()
     dealer_code: str | None = text_field(default=None, foreign_key="dealer.code", index=True)
-    scopes: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
+    scopes: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     password_hash: str | None = text_field(default=None)
     is_active: bool = True
     created_at: datetime = time_field()

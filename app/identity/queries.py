@@ -9,13 +9,9 @@ from sqlmodel import col, select
 from app.identity.models import Account
 
 
-async def staff_of(
-    session: AsyncSession, dealer_code: str, *, after: UUID | None, limit: int
-) -> Sequence[Account]:
+async def staff_of(session: AsyncSession, dealer_code: str, *, after: UUID | None, limit: int) -> Sequence[Account]:
     """A dealer's accounts, oldest first, from after an id."""
-    query = (
-        select(Account).where(col(Account.dealer_code) == dealer_code).order_by(col(Account.id)).limit(limit)
-    )
+    query = select(Account).where(col(Account.dealer_code) == dealer_code).order_by(col(Account.id)).limit(limit)
     return (await session.scalars(query if after is None else query.where(col(Account.id) > after))).all()
 
 

@@ -18,7 +18,9 @@ Anyone = Annotated[Actor, Depends(Requires(*Role, any_scope=True))]
 
 
 @router.post(
-    "/sign-in", response_model=AccessToken, responses=documented(SignInFailed, MalformedBody, InvalidPayload, Unexpected)
+    "/sign-in",
+    response_model=AccessToken,
+    responses=documented(SignInFailed, MalformedBody, InvalidPayload, Unexpected),
 )
 async def identity_sign_in(
     body: SignIn, request: Request, response: Response, session: Session, settings: Config

@@ -11,7 +11,7 @@ from app.members.rules import ApplicationStatus, MemberStatus, Source
 
 
 class Member(SQLModel, table=True):
-    """A private owner in the club (会员). `dealer_code` names the chapter; without one, HQ's own roll cares."""
+    """A private owner in the club (会员). `dealer_code` names the chapter; null is HQ's own roll."""
 
     __tablename__ = "member"
     __table_args__ = (

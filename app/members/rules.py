@@ -1,4 +1,7 @@
-"""What makes a member, a phone, a VIN: pure rules, no I/O. Sources: domain.md ("Exact formats"), ISO 3779, ISO 7064."""
+"""What makes a member, a phone, a VIN: pure rules, no I/O.
+
+Sources: domain.md ("Exact formats"), ISO 3779, ISO 7064.
+"""
 
 import re
 from collections.abc import Mapping
@@ -61,7 +64,11 @@ APPLICATION_TRANSITIONS: Mapping[ApplicationStatus, frozenset[ApplicationStatus]
 
 _VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 _VIN_VALUES = {str(d): d for d in range(10)} | dict(
-    zip("ABCDEFGHJKLMNPRSTUVWXYZ", [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9], strict=True)
+    zip(
+        "ABCDEFGHJKLMNPRSTUVWXYZ",
+        [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9],
+        strict=True,
+    )
 )
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _CHECKED_REGIONS = frozenset("LH12345")
@@ -112,6 +119,17 @@ def member_number(serial: int) -> str:
 def is_member_number(text: str) -> bool:
     """Whether the check digit holds."""
     return len(text) == 10 and bool(mod_11_10.is_valid(text))
+
+
+def masked_phone(phone: str) -> str:
+    """A stored number as those may see it who need not call: 138****1234."""
+    national = phone.removeprefix("+86")
+    return f"{national[:3]}****{national[-4:]}"
+
+
+def masked_name(name: str) -> str:
+    """A name as a foreign counter sees it: enough to greet, too little to look up."""
+    return name[0] + "*" * (len(name) - 1)
 
 
 # --- who joins ---

@@ -97,8 +97,15 @@ class Earning:
     def content(self) -> UUID:
         """Tells a retry from another request under the same key or cause."""
         return _digest(
-            "earn", self.member_id, self.points, self.funder, self.place, self.cause, self.booked_on,
-            self.spendable_from, self.expires_on,
+            "earn",
+            self.member_id,
+            self.points,
+            self.funder,
+            self.place,
+            self.cause,
+            self.booked_on,
+            self.spendable_from,
+            self.expires_on,
         )
 
 
@@ -155,7 +162,9 @@ async def _take(
     )  # fmt: skip
 
 
-async def capture(db: Connection, member_id: UUID, hold_no: int, points: int, *, cause: str, request: Request) -> Posting:
+async def capture(
+    db: Connection, member_id: UUID, hold_no: int, points: int, *, cause: str, request: Request
+) -> Posting:
     """Spend `points` of a hold; the rest goes back to its lots.
 
     Raises:
@@ -302,9 +311,11 @@ async def close_wallet(db: asyncpg.Connection, member_id: UUID) -> None:
     await db.execute("SELECT ledger.close_wallet($1)", member_id)
 
 
-async def expect_code(db: Connection, member_id: UUID, digest: bytes, *, place: str, points: int, until: datetime) -> None:
-    """Remember the digest of a code sent to the member for one redemption; a newer one replaces it."""
-    await db.execute("SELECT ledger.expect_code($1,$2,$3,$4,$5)", member_id, digest, place, points, until)
+async def expect_code(
+    db: Connection, member_id: UUID, digest: bytes, *, place: str, points: int, until: datetime
+) -> bool:
+    """Remember the digest of a code for one redemption; false when another was noted less than a minute ago."""
+    return bool(await db.fetchval("SELECT ledger.expect_code($1,$2,$3,$4,$5)", member_id, digest, place, points, until))
 
 
 class Swept(NamedTuple):
@@ -379,7 +390,20 @@ _REFUSALS: dict[str, type[core.Problem]] = {
 async def _post(db: Connection, member_id: UUID, call: str, *arguments: Any, needed: int = 0) -> Posting:
     row = await db.fetchrow(call, *arguments)
     assert row is not None
-    (status, posting_no, kind, points, cause, booked_on, period, posted_at, available, pending, held, owed) = row
+    (
+        status,
+        posting_no,
+        kind,
+        points,
+        cause,
+        booked_on,
+        period,
+        posted_at,
+        available,
+        pending,
+        held,
+        owed,
+    ) = row
     if status not in ("posted", "replayed"):
         raise _refusal(status, needed, available)
     return Posting(

@@ -67,7 +67,7 @@ BEGIN
     IF v_sealed IS FALSE THEN
       RETURN v_period;
     ELSIF v_sealed OR v_period < (SELECT min(period) FROM ledger.period) THEN
-      -- months are sealed without a gap; the next one may have no row yet
+      -- closes leave no gap, so the first open month follows the last sealed one
       v_period := coalesce((SELECT max(period) + interval '1 month' FROM ledger.period WHERE sealed_at IS NOT NULL),
                            (SELECT min(period) FROM ledger.period));
     ELSE
@@ -396,19 +396,23 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   UPDATE ledger.member_balance SET is_open = false WHERE member_id = p_member
 $$;
 
--- Notes the digest of a code sent to the member for one redemption: these points at this place. Replaces an older one.
+-- Notes the digest of a code sent to the member for one redemption: these points at this place. It replaces an older one,
+-- but not one less than a minute older: then nothing is noted and the answer is false.
 CREATE OR REPLACE FUNCTION ledger.expect_code(
   p_member uuid, p_digest bytea, p_place text, p_points bigint, p_expires_at timestamptz
-) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-  INSERT INTO ledger.confirmation (member_id, digest, place, points, expires_at)
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  INSERT INTO ledger.confirmation AS c (member_id, digest, place, points, expires_at)
   VALUES (p_member, p_digest, p_place, p_points, p_expires_at)
   ON CONFLICT (member_id) DO UPDATE
     SET digest = excluded.digest, place = excluded.place, points = excluded.points, expires_at = excluded.expires_at
-$$;
+    WHERE c.expires_at IS NULL OR c.expires_at <= excluded.expires_at - interval '1 minute';
+  RETURN FOUND;
+END $$;
 
 -- Judges the member's code, under the member's lock. Null: good (consumed with the posting); else the refusal.
--- Five wrong codes within ten minutes lock the member's confirmations for the rest of those ten minutes.
+-- Five wrong codes, each within ten minutes of the one before, lock the member's confirmations until ten minutes after the last.
 CREATE OR REPLACE FUNCTION ledger.judge_code(
   p_member uuid, p_place text, p_points bigint, p_step bigint, p_digest bytea, p_now timestamptz
 ) RETURNS text

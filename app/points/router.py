@@ -43,7 +43,9 @@ class AdjustmentCreate(BaseModel):
 
     member_id: UUID
     points: int = Field(ge=-100_000_000, le=100_000_000, strict=True)
-    expires_on: date | None = Field(default=None, description="last spendable day of granted points; two years by default")
+    expires_on: date | None = Field(
+        default=None, description="last spendable day of granted points; two years by default"
+    )
     reason: str = Field(min_length=1, max_length=500)
 
 
@@ -72,7 +74,12 @@ async def points_reverse(
 
 @router.post("/adjustments", status_code=201, responses=POSTED | documented(problems.InsufficientPoints))
 async def points_adjust(
-    body: AdjustmentCreate, actor: Corrector, pool: Postings, key: RequiredKey, now: Now, dry_run: DryRun = False
+    body: AdjustmentCreate,
+    actor: Corrector,
+    pool: Postings,
+    key: RequiredKey,
+    now: Now,
+    dry_run: DryRun = False,
 ) -> Response:
     """Correct a balance, with the reason and the person on record."""
     if body.points == 0:
@@ -88,19 +95,30 @@ async def points_adjust(
 
 @router.post("/write-offs", status_code=201, responses=POSTED | documented(problems.ExceedsOwed))
 async def points_write_off(
-    body: WriteOffCreate, actor: Corrector, pool: Postings, key: RequiredKey, now: Now, dry_run: DryRun = False
+    body: WriteOffCreate,
+    actor: Corrector,
+    pool: Postings,
+    key: RequiredKey,
+    now: Now,
+    dry_run: DryRun = False,
 ) -> Response:
     """Forgive points a member owes."""
     async with rehearsal(pool, dry_run) as db:
         posting = await ledger.write_off(
-            db, body.member_id, body.points, reason=body.reason, request=ledger.Request(actor.subject, key, now)
+            db,
+            body.member_id,
+            body.points,
+            reason=body.reason,
+            request=ledger.Request(actor.subject, key, now),
         )
     return posting_response(posting, dry_run=dry_run)
 
 
 @router.get("/totals", response_model=totals.Totals)
 async def points_totals(
-    _: Corrector, pool: Postings, as_of: Annotated[date | None, Query(description="business date, all by default")] = None
+    _: Corrector,
+    pool: Postings,
+    as_of: Annotated[date | None, Query(description="business date, all by default")] = None,
 ) -> totals.Totals:
     """The programme's points by business date."""
     return await totals.read(pool, as_of)

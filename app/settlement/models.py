@@ -7,11 +7,11 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.core.models import id_field, text_field, time_field
-from app.settlement.rules import Basis, Charging, Direction, StatementStatus
+from app.settlement.rules import CONFIRM_DAYS, Basis, Charging, Direction, StatementStatus
 
 
 class Contract(SQLModel, table=True):
-    """A dealer's terms from a day on; `dealer_code` null: the terms of every dealer without its own. Never changed."""
+    """Terms from a day on, never changed; `dealer_code` null: of every dealer without its own."""
 
     __tablename__ = "contract"
     __table_args__ = (
@@ -25,11 +25,11 @@ class Contract(SQLModel, table=True):
     valid_from: date
     rate_fen_per_thousand: int
     charging: Charging = text_field(default=Charging.REDEMPTION)
-    confirm_days: int = 5
+    confirm_days: int = CONFIRM_DAYS
 
 
 class Statement(SQLModel, table=True):
-    """One dealer's month. `net_fen` above zero: headquarters owes the dealer. Lines and sums never change; status moves."""
+    """One dealer's month; only its status moves. `net_fen` above zero: headquarters owes the dealer."""
 
     __tablename__ = "statement"
     __table_args__ = (

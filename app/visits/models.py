@@ -18,7 +18,10 @@ class RepairOrder(SQLModel, table=True):
     __tablename__ = "repair_order"
     __table_args__ = (
         CheckConstraint("kind IN ('maintenance', 'repair')", name="kind"),
-        CheckConstraint("labour_fen >= 0 AND parts_fen >= 0 AND paid_fen BETWEEN 0 AND labour_fen + parts_fen", name="amounts"),
+        CheckConstraint(
+            "labour_fen >= 0 AND parts_fen >= 0 AND paid_fen BETWEEN 0 AND labour_fen + parts_fen",
+            name="amounts",
+        ),
     )
 
     dealer_code: str = text_field(primary_key=True)
@@ -34,6 +37,7 @@ class RepairOrder(SQLModel, table=True):
     paid_fen: int = Field(sa_type=BigInteger)
     points: int = Field(sa_type=BigInteger)
     received_at: datetime = time_field()
+    cancelled_at: datetime | None = time_field(default=None)
 
 
 class ImportJob(SQLModel, table=True):

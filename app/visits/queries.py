@@ -8,6 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
+from app.core.db import Connection
+from app.core.problems import NotFound
+from app.core.tabular import Rejection
 from app.points.ledger import BatchEarning
 from app.visits.rules import Order
 
@@ -51,12 +54,14 @@ async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[st
     return by_vin
 
 
-async def known_orders(connection: asyncpg.Connection, documents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+async def known_orders(
+    connection: asyncpg.Connection, documents: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Known]:
     """The accepted orders among these documents. One whose earning was reversed stands no longer."""
     rows = await connection.fetch(
-        """SELECT DISTINCT ON (o.dealer_code, o.order_no) o.*, o.points = 0 OR EXISTS (
+        """SELECT DISTINCT ON (o.dealer_code, o.order_no) o.*, o.cancelled_at IS NULL AND (o.points = 0 OR EXISTS (
                     SELECT FROM ledger.lot l
-                     WHERE l.document = $3 || ':' || o.dealer_code || ':' || o.order_no AND l.is_live) AS stands
+                     WHERE l.document = $3 || ':' || o.dealer_code || ':' || o.order_no AND l.is_live)) AS stands
              FROM unnest($1::text[], $2::text[]) AS d (dealer_code, order_no)
              JOIN repair_order o ON o.dealer_code = d.dealer_code AND o.order_no = d.order_no
             ORDER BY o.dealer_code, o.order_no, o.revision DESC""",
@@ -90,3 +95,81 @@ async def insert_orders(connection: asyncpg.Connection, accepted: Sequence[Accep
         ],
         columns=[*Order._fields, "revision", "member_id", "points", "received_at"],
     )
+
+
+async def mark_cancelled(connection: asyncpg.Connection, dealer_code: str, order_no: str, now: datetime) -> bool:
+    """Mark the newest revision cancelled; false when it was before.
+
+    Raises:
+        NotFound: there is no such order.
+    """
+    row = await connection.fetchrow(
+        """SELECT revision, cancelled_at FROM repair_order WHERE dealer_code = $1 AND order_no = $2
+            ORDER BY revision DESC LIMIT 1 FOR UPDATE""",
+        dealer_code, order_no,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("repair order")
+    if row["cancelled_at"] is not None:
+        return False
+    await connection.execute(
+        "UPDATE repair_order SET cancelled_at = $4 WHERE dealer_code = $1 AND order_no = $2 AND revision = $3",
+        dealer_code, order_no, row["revision"], now,
+    )  # fmt: skip
+    return True
+
+
+async def newest(connection: Connection, dealer_code: str, order_no: str) -> asyncpg.Record:
+    """An order's newest revision.
+
+    Raises:
+        NotFound: there is no such order.
+    """
+    row = await connection.fetchrow(
+        "SELECT * FROM repair_order WHERE dealer_code = $1 AND order_no = $2 ORDER BY revision DESC LIMIT 1",
+        dealer_code,
+        order_no,
+    )
+    if row is None:
+        raise NotFound("repair order")
+    return row
+
+
+async def page(
+    connection: Connection,
+    *,
+    dealer_code: str | None,
+    vin: str | None,
+    after: tuple[str | int, ...] | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Orders by dealer and number, all revisions, after a position."""
+    return await connection.fetch(
+        """SELECT * FROM repair_order
+            WHERE ($1::text IS NULL OR dealer_code = $1) AND ($2::text IS NULL OR vin = $2)
+              AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5))
+            ORDER BY dealer_code, order_no, revision LIMIT $6""",
+        dealer_code, vin, *(after or (None,) * 3), limit,
+    )  # fmt: skip
+
+
+async def job(connection: Connection, job_id: UUID, owner: str | None) -> asyncpg.Record:
+    """An import, of this owner unless None.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    row = await connection.fetchrow(
+        "SELECT * FROM import_job WHERE id = $1 AND ($2::text IS NULL OR owner = $2)", job_id, owner
+    )
+    if row is None:
+        raise NotFound("import")
+    return row
+
+
+async def rejections(connection: Connection, job_id: UUID) -> list[Rejection]:
+    """An import's refused rows, by line."""
+    rows = await connection.fetch(
+        "SELECT line, reason, row FROM import_rejection WHERE job_id = $1 ORDER BY line", job_id
+    )
+    return [Rejection(*row) for row in rows]

@@ -14,8 +14,10 @@ from app.core.tabular import Rejection, Report, Row, joined
 from app.earning import service as earning
 from app.earning.service import OrderRules
 from app.points import ledger
-from app.points.ledger import BatchEarning
+from app.points import queries as points
+from app.points.ledger import BatchEarning, Request
 from app.visits import queries
+from app.visits.problems import OrderConflict, OrderRefused
 from app.visits.queries import Accepted, Known, Owner
 from app.visits.rules import Order, parse_order
 
@@ -138,16 +140,24 @@ class _Books:
     def __init__(
         self, db: Database, rules: OrderRules, actor: str, now: datetime, sink: Sink | None, dry_run: bool
     ) -> None:
-        self.db, self.rules, self.actor, self.now, self.sink, self.dry_run = db, rules, actor, now, sink, dry_run
+        self.db, self.rules, self.actor, self.now, self.sink, self.dry_run = (
+            db,
+            rules,
+            actor,
+            now,
+            sink,
+            dry_run,
+        )
 
     async def prepare(self, judged: Judged, before: Prepared | None) -> Prepared:
         """Match a chunk; `before` is the chunk still being written, whose orders the database may not show yet."""
         documents = [order[:2] for _, order in judged.orders]
-        async with self.db.pool.acquire() as connection:
+        async with self.db.connection() as connection:
             owners = await queries.owners(connection, [order.vin for _, order in judged.orders])
             known = await queries.known_orders(connection, documents)
         if before is not None:
-            known |= {document: before.known[document] for document in documents if document in before.known}
+            # a dry run's earlier orders never come to stand in the database: all of them are carried along
+            known |= before.known if self.dry_run else {d: before.known[d] for d in documents if d in before.known}
         report = OrderReport(read=len(judged.orders) + len(judged.rejections))
         rejections = list(judged.rejections)
         accepted: list[Accepted] = []
@@ -204,7 +214,7 @@ class _Books:
         return await self._write_once(prepared, sent)
 
     async def _write_once(self, prepared: Prepared, sent: Callable[[], None]) -> Done:
-        async with self.db.pool.acquire() as connection:
+        async with self.db.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
@@ -226,5 +236,37 @@ class _Books:
 
 
 def _conflict(first: Order, second: Order) -> str:
-    fields = [name for name, a, b in zip(Order._fields, first, second, strict=True) if a != b and name != "business_date"]
+    fields = [
+        name for name, a, b in zip(Order._fields, first, second, strict=True) if a != b and name != "business_date"
+    ]
     return f"order_no: {first.dealer_code} {first.order_no} is known with another {', '.join(fields)}; the first stands"
+
+
+async def record_order(db: Database, row: Row, *, actor: str, now: datetime, only_dealer: str | None) -> bool:
+    """Post one repair order; false when the same order is known already.
+
+    Raises:
+        OrderConflict: the document is known with other content.
+        OrderRefused: the order breaks a rule.
+    """
+    report, rejections = await import_orders(db, [row], actor=actor, now=now, only_dealer=only_dealer)
+    if not rejections:
+        return report.posted == 1
+    kind = OrderConflict if "is known with another" in rejections[0].reason else OrderRefused
+    raise kind(reason=rejections[0].reason)
+
+
+async def cancel_order(db: Database, dealer_code: str, order_no: str, reason: str, request: Request) -> None:
+    """Take an order out of the books: its earning is reversed, its number is free for a corrected order.
+
+    Cancelling twice changes nothing.
+
+    Raises:
+        NotFound: there is no such order.
+    """
+    async with db.transaction() as connection:
+        if not await queries.mark_cancelled(connection, dealer_code, order_no, request.now):
+            return
+        cause = queries.cause(dealer_code, order_no)
+        if (earned := await points.live_earning(connection, cause)) is not None:
+            await ledger.reverse(connection, *earned, cause=cause, reason=reason, request=request)

@@ -1,0 +1,199 @@
+"""The network over HTTP."""
+
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from app.chapters import queries, service
+from app.chapters.problems import ChapterExists, DealerExists
+from app.chapters.queries import DealerRow
+from app.chapters.schemas import (
+    ChapterCreate,
+    ChapterRead,
+    ChapterUpdate,
+    DealerCreate,
+    DealerRead,
+    DealerUpdate,
+    RegionRead,
+    StaffCreate,
+    StaffRead,
+    StaffUpdate,
+)
+from app.core.actors import Actor, Role
+from app.core.http import (
+    GUARDED,
+    Cursor,
+    IfMatch,
+    Limit,
+    Now,
+    OptionalKey,
+    Requires,
+    Session,
+    documented,
+    etag,
+    version_of,
+)
+from app.core.idempotency import once
+from app.core.paging import Page, decode_cursor, encode_cursor, id_after
+from app.core.problems import KeyConflict, NotFound, PreconditionFailed
+from app.identity.problems import UsernameTaken
+
+router = APIRouter(tags=["chapters"], responses=GUARDED)
+
+DEALER_STAFF = (Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK)
+Reader = Annotated[Actor, Depends(Requires(Role.HQ, *DEALER_STAFF, Role.API_CLIENT, scope="network:read"))]
+Headquarters = Annotated[Actor, Depends(Requires(Role.HQ))]
+Director = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR))]
+Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
+RegionFilter = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,16}$")]
+
+EDITED = documented(NotFound, PreconditionFailed)
+
+
+@router.get("/regions")
+async def regions_list(_: Reader, session: Session) -> list[RegionRead]:
+    """The regional offices."""
+    return [RegionRead.model_validate(region, from_attributes=True) for region in await queries.regions(session)]
+
+
+@router.get("/dealers")
+async def dealers_list(
+    actor: Reader,
+    session: Session,
+    region_code: RegionFilter = None,
+    has_chapter: bool | None = None,
+    has_after_sales: bool | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DealerRead]:
+    """The dealers one may see, by code."""
+    after = str(decode_cursor(cursor, str)[0]) if cursor else ""
+    found = await queries.dealers(
+        session, actor, region_code=region_code, has_chapter=has_chapter, has_after_sales=has_after_sales,
+        after=after, limit=limit + 1,
+    )  # fmt: skip
+    more = encode_cursor(found[limit - 1].dealer.code) if len(found) > limit else None
+    return Page(items=[_dealer(row) for row in found[:limit]], next_cursor=more)
+
+
+@router.post("/dealers", status_code=201, response_model=DealerRead, responses=documented(DealerExists, KeyConflict))
+async def dealers_create(
+    body: DealerCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
+) -> Response:
+    """Take a dealer into the network."""
+
+    async def create() -> DealerRead:
+        return _dealer(await service.create_dealer(session, body))
+
+    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+
+
+@router.get("/dealers/{code}", responses=documented(NotFound))
+async def dealers_get(code: Code, actor: Reader, session: Session, response: Response) -> DealerRead:
+    """One dealer with its chapter; the ETag is the dealer's."""
+    return _tagged(response, _dealer(await service.dealer(session, actor, code)))
+
+
+@router.patch("/dealers/{code}", responses=EDITED)
+async def dealers_update(
+    code: Code,
+    body: DealerUpdate,
+    if_match: IfMatch,
+    actor: Headquarters,
+    session: Session,
+    response: Response,
+) -> DealerRead:
+    """Change a dealer."""
+    changed = await service.update_dealer(session, actor, code, body, version=version_of(if_match))
+    return _tagged(response, _dealer(changed))
+
+
+@router.get("/dealers/{code}/chapter", responses=documented(NotFound))
+async def chapters_get(code: Code, actor: Reader, session: Session, response: Response) -> ChapterRead:
+    """A dealer's chapter; the ETag is the chapter's."""
+    found = await service.chapter(session, actor, code)
+    return _tagged(response, ChapterRead.model_validate(found, from_attributes=True))
+
+
+@router.post(
+    "/dealers/{code}/chapter",
+    status_code=201,
+    response_model=ChapterRead,
+    responses=documented(NotFound, ChapterExists, KeyConflict),
+)
+async def chapters_open(
+    code: Code, body: ChapterCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
+) -> Response:
+    """Open a dealer's chapter."""
+
+    async def open_it() -> ChapterRead:
+        opened = await service.open_chapter(session, actor, code, body, now=now)
+        return ChapterRead.model_validate(opened, from_attributes=True)
+
+    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=open_it, target=code)
+
+
+@router.patch("/dealers/{code}/chapter", responses=EDITED)
+async def chapters_update(
+    code: Code, body: ChapterUpdate, if_match: IfMatch, actor: Director, session: Session, response: Response
+) -> ChapterRead:
+    """Change a chapter."""
+    changed = await service.update_chapter(session, actor, code, body, version=version_of(if_match))
+    return _tagged(response, ChapterRead.model_validate(changed, from_attributes=True))
+
+
+@router.get("/dealers/{code}/staff", responses=documented(NotFound))
+async def staff_list(
+    code: Code, actor: Director, session: Session, limit: Limit = 50, cursor: Cursor = None
+) -> Page[StaffRead]:
+    """The accounts of a dealer's staff, oldest first."""
+    found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1)
+    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
+    items = [StaffRead.model_validate(account, from_attributes=True) for account in found[:limit]]
+    return Page(items=items, next_cursor=more)
+
+
+@router.post(
+    "/dealers/{code}/staff",
+    status_code=201,
+    response_model=StaffRead,
+    responses=documented(NotFound, UsernameTaken, KeyConflict),
+)
+async def staff_create(
+    code: Code, body: StaffCreate, actor: Director, session: Session, now: Now, key: OptionalKey = None
+) -> Response:
+    """Give one of a dealer's staff an account with a first password."""
+
+    async def create() -> StaffRead:
+        account = await service.create_staff(session, actor, code, body, now=now)
+        return StaffRead.model_validate(account, from_attributes=True)
+
+    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create, target=code)
+
+
+@router.patch("/staff/{account_id}", responses=EDITED)
+async def staff_update(
+    account_id: UUID,
+    body: StaffUpdate,
+    if_match: IfMatch,
+    actor: Director,
+    session: Session,
+    response: Response,
+) -> StaffRead:
+    """Rename, deactivate or reactivate a staff account."""
+    changed = await service.update_staff(session, actor, account_id, body, version=version_of(if_match))
+    return _tagged(response, StaffRead.model_validate(changed, from_attributes=True))
+
+
+def _dealer(row: DealerRow) -> DealerRead:
+    chapter = ChapterRead.model_validate(row.chapter, from_attributes=True) if row.chapter else None
+    return DealerRead(**row.dealer.model_dump(), chapter=chapter)
+
+
+Tagged = TypeVar("Tagged", DealerRead, ChapterRead, StaffRead)
+
+
+def _tagged(response: Response, record: Tagged) -> Tagged:
+    response.headers["ETag"] = etag(record.version)
+    return record

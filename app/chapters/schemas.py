@@ -1,0 +1,114 @@
+"""The network at the edge."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from app.chapters.rules import is_dealer_code
+from app.core.actors import Role
+from app.core.schemas import Input, Line, Name, may_be_left_out
+
+
+def _dealer_code(text: str) -> str:
+    if not is_dealer_code(text):
+        raise PydanticCustomError("dealer_code_format", "not a dealer code such as BJ001")
+    return text
+
+
+DealerCode = Annotated[str, Field(examples=["BJ001"], max_length=16), AfterValidator(_dealer_code)]
+"""Two to sixteen capital letters and digits, some of each."""
+
+RegionCode = Annotated[Line, Field(max_length=16, examples=["BJ"])]
+Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{2,63}$")]
+Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
+
+StaffRole = Literal[Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK]
+
+
+class RegionRead(BaseModel):
+    """A regional office (大区)."""
+
+    code: str
+    name: str
+
+
+class ChapterRead(BaseModel):
+    """A dealer's chapter (分会)."""
+
+    dealer_code: str
+    name: str | None
+    opened_on: date
+    version: int
+
+
+class DealerRead(BaseModel):
+    """A dealer (4S店) with its chapter, if it has one."""
+
+    code: str
+    name: str | None
+    region_code: str
+    has_after_sales: bool
+    version: int
+    chapter: ChapterRead | None
+
+
+class DealerCreate(Input):
+    """A new dealer in an existing region."""
+
+    code: DealerCode
+    name: Name | None = None
+    region_code: RegionCode
+    has_after_sales: bool
+
+
+class DealerUpdate(Input):
+    """What may change on a dealer; what is left out stays."""
+
+    name: Name | None = None
+    region_code: RegionCode = may_be_left_out()
+    has_after_sales: bool = may_be_left_out()
+
+
+class ChapterCreate(Input):
+    """The opening of a chapter; today unless said otherwise."""
+
+    name: Name | None = None
+    opened_on: date | None = None
+
+
+class ChapterUpdate(Input):
+    """What may change on a chapter."""
+
+    name: Name | None = None
+
+
+class StaffRead(BaseModel):
+    """An account of a dealer's staff."""
+
+    id: UUID
+    username: str
+    name: str
+    role: Role
+    dealer_code: str
+    is_active: bool
+    created_at: datetime
+    version: int
+
+
+class StaffCreate(Input):
+    """A new account of a dealer's staff with its first password."""
+
+    username: Username
+    name: Name
+    role: StaffRole
+    password: Password
+
+
+class StaffUpdate(Input):
+    """What may change on a staff account; inactive accounts cannot sign in."""
+
+    name: Name = may_be_left_out()
+    is_active: bool = may_be_left_out()

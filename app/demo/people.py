@@ -1,0 +1,51 @@
+"""One account per role, to look around with. Passwords come from this installation's secret, so none is in the repository."""
+
+import base64
+import hmac
+from datetime import datetime
+from typing import NamedTuple
+
+from app.core.actors import Role
+from app.core.db import Database
+from app.identity import service as identity
+from app.settings import Settings
+
+
+class Hire(NamedTuple):
+    """An account of the demonstration."""
+
+    username: str
+    name: str
+    role: Role
+    dealer_code: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+HIRES = (
+    Hire("hq", "总部运营", Role.HQ),
+    Hire("director.sh001", "上海 SH001 客户关爱总监", Role.CARE_DIRECTOR, "SH001"),
+    Hire("advisor.sh001", "上海 SH001 服务顾问", Role.SERVICE_ADVISOR, "SH001"),
+    Hire("finance.hz001", "杭州 HZ001 财务结算", Role.FINANCE_CLERK, "HZ001"),
+    Hire(
+        "dms", "dealers' management system", Role.API_CLIENT,
+        scopes=("members:apply", "members:write", "network:read", "orders:read", "orders:write", "points:earn", "points:read", "points:redeem", "points:reverse"),
+    ),
+)  # fmt: skip
+
+
+def password(settings: Settings, username: str) -> str:
+    """The account's password on this installation."""
+    digest = hmac.digest(settings.signing_key, f"demo password of {username}".encode(), "sha256")
+    return base64.b32encode(digest[:10]).decode().lower()
+
+
+async def hire(database: Database, settings: Settings, now: datetime) -> None:
+    """Make the accounts that are not there yet."""
+    async with database.session() as session:
+        for person in HIRES:
+            if await identity.find(session, person.username) is None:
+                await identity.create_account(
+                    session, username=person.username, name=person.name, role=person.role, dealer_code=person.dealer_code,
+                    password=None if person.role is Role.API_CLIENT else password(settings, person.username),
+                    scopes=person.scopes, now=now,
+                )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Members in bulk: raw asyncpg, a chunk in a few statements, inside the caller's transaction."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from app.core.db import new_id
+from app.members.queries import IMPORTING
+from app.members.rules import MemberStatus, Person, Source, member_number
+
+
+class NewMember(NamedTuple):
+    """A member to be written."""
+
+    id: UUID
+    name: str
+    phone: str
+    dealer_code: str | None
+    joined_on: date
+
+
+class NewOwnership(NamedTuple):
+    """A vehicle's owner to be written, and the vehicle when it is new."""
+
+    vin: str
+    check_digit_ok: bool
+    member_id: UUID
+    since: date
+
+
+async def lock(connection: asyncpg.Connection) -> None:
+    """Until commit nobody else imports or enrols members."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", IMPORTING)
+
+
+async def people(connection: asyncpg.Connection, phones: Sequence[str]) -> dict[str, Person]:
+    """The members who have these phones, by phone."""
+    rows = await connection.fetch("SELECT phone, id, name FROM member WHERE phone = ANY ($1)", phones)
+    return {phone: Person(member_id, name) for phone, member_id, name in rows}
+
+
+async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, UUID]:
+    """The members who own these vehicles now, by VIN."""
+    rows = await connection.fetch("SELECT vin, member_id FROM ownership WHERE vin = ANY ($1) AND until IS NULL", vins)
+    return {row["vin"]: row["member_id"] for row in rows}
+
+
+async def insert(
+    connection: asyncpg.Connection,
+    members: Sequence[NewMember],
+    ownerships: Sequence[NewOwnership],
+    now: datetime,
+) -> None:
+    """Write members with their first status, vehicles not seen before, and ownerships."""
+    await _copy(connection, "member", _member_rows(members, await _serials(connection, len(members)), now))
+    await _copy(
+        connection,
+        "member_status_change",
+        [
+            {
+                "id": new_id(),
+                "member_id": member.id,
+                "to_status": MemberStatus.ACTIVE,
+                "reason": "import",
+                "actor": "import",
+                "at": now,
+            }
+            for member in members
+        ],
+    )
+    await connection.execute(
+        "INSERT INTO vehicle (vin, check_digit_ok, created_at)"
+        " SELECT vin, ok, $3 FROM unnest($1::text[], $2::boolean[]) AS v (vin, ok) ON CONFLICT DO NOTHING",
+        [ownership.vin for ownership in ownerships],
+        [ownership.check_digit_ok for ownership in ownerships],
+        now,
+    )
+    await _copy(
+        connection,
+        "ownership",
+        [{"id": new_id(), "vin": o.vin, "member_id": o.member_id, "since": o.since} for o in ownerships],
+    )
+
+
+async def _serials(connection: asyncpg.Connection, count: int) -> list[int]:
+    rows = await connection.fetch("SELECT nextval('member_serial') FROM generate_series(1, $1)", count)
+    return [serial for (serial,) in rows]
+
+
+def _member_rows(members: Sequence[NewMember], serials: Sequence[int], now: datetime) -> list[dict[str, object]]:
+    return [
+        {
+            **member._asdict(),
+            "member_no": member_number(serial),
+            "status": MemberStatus.ACTIVE,
+            "source": Source.IMPORT,
+            "created_at": now,
+            "version": 1,
+        }
+        for member, serial in zip(members, serials, strict=True)
+    ]
+
+
+async def _copy(connection: asyncpg.Connection, table: str, rows: Sequence[dict[str, object]]) -> None:
+    if rows:
+        records = [tuple(row.values()) for row in rows]
+        await connection.copy_records_to_table(table, columns=list(rows[0]), records=records)

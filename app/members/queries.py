@@ -1,0 +1,227 @@
+"""The SQL of members, and the one condition on which members an actor may see."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, select, text, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.core.actors import Actor, Role
+from app.core.db import Connection
+from app.members.models import Application, Member, Ownership, Vehicle
+from app.members.rules import (
+    ApplicationStatus,
+    MemberStatus,
+    Vin,
+    is_member_number,
+    masked_name,
+    parse_mobile,
+    parse_vin,
+)
+
+IMPORTING = 7_310_000_012
+"""Advisory lock of the roll: shared by who enrols one, exclusive for an import's chunk."""
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """A member sees itself, a chapter its members, headquarters and programs all, a finance clerk none."""
+    match actor.role:
+        case Role.HQ | Role.API_CLIENT:
+            return true()
+        case Role.CARE_DIRECTOR | Role.SERVICE_ADVISOR:
+            return col(Member.dealer_code) == actor.dealer_code
+        case Role.MEMBER:
+            return col(Member.id) == actor.member_id
+    return false()
+
+
+def applications_visible_to(actor: Actor) -> ColumnElement[bool]:
+    """A chapter sees the applications to it; headquarters and programs see all."""
+    match actor.role:
+        case Role.HQ | Role.API_CLIENT:
+            return true()
+        case Role.CARE_DIRECTOR | Role.SERVICE_ADVISOR:
+            return col(Application.dealer_code) == actor.dealer_code
+    return false()
+
+
+class OwnedVehicle(NamedTuple):
+    """A vehicle and since when it is its member's."""
+
+    vin: str
+    since: date
+    check_digit_ok: bool
+
+
+async def member(session: AsyncSession, actor: Actor, member_id: UUID, *, locked: bool = False) -> Member | None:
+    """One member, if the actor may see it; `locked` for change."""
+    query = select(Member).where(col(Member.id) == member_id, visible_to(actor))
+    return await session.scalar(_locked(query) if locked else query)
+
+
+def _locked(query: Select[Member]) -> Select[Member]:
+    # what the session read before the lock may be stale
+    return query.with_for_update().execution_options(populate_existing=True)
+
+
+async def members(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    member_no: str | None,
+    phone: str | None,
+    vin: str | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Member]:
+    """The members an actor may see, oldest first, from after an id; None does not filter."""
+    query = select(Member).where(visible_to(actor)).order_by(col(Member.id)).limit(limit)
+    if after is not None:
+        query = query.where(col(Member.id) > after)
+    if member_no is not None:
+        query = query.where(col(Member.member_no) == member_no)
+    if phone is not None:
+        query = query.where(col(Member.phone) == phone)
+    if vin is not None:
+        query = query.where(exists().where(_owns_now(vin), col(Ownership.member_id) == col(Member.id)))
+    return (await session.scalars(query)).all()
+
+
+def _owns_now(vin: str) -> ColumnElement[bool]:
+    return and_(col(Ownership.vin) == vin, col(Ownership.until).is_(None))
+
+
+async def vehicles_of(session: AsyncSession, member_ids: Iterable[UUID]) -> dict[UUID, list[OwnedVehicle]]:
+    """The vehicles each member owns now, oldest ownership first."""
+    query = (
+        select(col(Ownership.member_id), col(Ownership.vin), col(Ownership.since), col(Vehicle.check_digit_ok))
+        .join(Vehicle, col(Vehicle.vin) == col(Ownership.vin))
+        .where(col(Ownership.member_id).in_(member_ids), col(Ownership.until).is_(None))
+        .order_by(col(Ownership.since), col(Ownership.vin))
+    )
+    owned: dict[UUID, list[OwnedVehicle]] = {}
+    for member_id, vin, since, check_digit_ok in await session.execute(query):
+        owned.setdefault(member_id, []).append(OwnedVehicle(vin, since, check_digit_ok))
+    return owned
+
+
+# --- enrolment ---
+
+
+async def lock_enrolment(session: AsyncSession, phone: str, vin: str) -> None:
+    """Until commit nobody else enrols this phone or this vehicle, and no import runs.
+
+    Always in this order, each lock a statement of its own: what is read afterwards holds until commit.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock_shared(IMPORTING)))
+    for key in (f"phone:{phone}", f"vin:{vin}"):
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 3))))
+
+
+async def by_phone(session: AsyncSession, phone: str) -> Member | None:
+    """The member who has this phone, locked for change."""
+    return await session.scalar(_locked(select(Member).where(col(Member.phone) == phone)))
+
+
+async def owner_of(session: AsyncSession, vin: str) -> UUID | None:
+    """The member who owns this vehicle now."""
+    return await session.scalar(select(col(Ownership.member_id)).where(_owns_now(vin)))
+
+
+async def next_serial(session: AsyncSession) -> int:
+    """A serial for a member number; gaps are of no meaning."""
+    return int((await session.execute(text("SELECT nextval('member_serial')"))).scalar_one())
+
+
+# --- applications ---
+
+
+async def applications(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    status: ApplicationStatus | None,
+    dealer_code: str | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Application]:
+    """The applications an actor may see, oldest first, from after an id; None does not filter."""
+    query = select(Application).where(applications_visible_to(actor)).order_by(col(Application.id)).limit(limit)
+    if after is not None:
+        query = query.where(col(Application.id) > after)
+    if status is not None:
+        query = query.where(col(Application.status) == status)
+    if dealer_code is not None:
+        query = query.where(col(Application.dealer_code) == dealer_code)
+    return (await session.scalars(query)).all()
+
+
+async def application(
+    session: AsyncSession, actor: Actor, application_id: UUID, *, locked: bool = False
+) -> Application | None:
+    """One application, if the actor may see it; `locked` for change."""
+    query = select(Application).where(col(Application.id) == application_id, applications_visible_to(actor))
+    if locked:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return await session.scalar(query)
+
+
+async def open_application(session: AsyncSession, phone: str, vin: str) -> Application | None:
+    """The open application of this phone for this vehicle, whichever chapter it went to."""
+    return await session.scalar(
+        select(Application).where(
+            col(Application.phone) == phone,
+            col(Application.vin) == vin,
+            col(Application.status) == ApplicationStatus.OPEN,
+        )
+    )
+
+
+# --- at the counter ---
+
+
+class CounterMember(NamedTuple):
+    """What serving a member at any dealer's counter needs; the name is masked."""
+
+    id: UUID
+    member_no: str
+    name: str
+    status: MemberStatus
+    dealer_code: str | None
+
+
+_AT_COUNTER = "SELECT m.id, m.member_no, m.name, m.status, m.dealer_code FROM member m WHERE "
+_HAS_VEHICLE = "m.id = (SELECT o.member_id FROM ownership o WHERE o.vin = $1 AND o.until IS NULL)"
+
+
+async def at_counter(
+    connection: Connection, *, member_no: str | None = None, vin: str | None = None, phone: str | None = None
+) -> CounterMember | None:
+    """The member of this number, else this vehicle, else this phone, whatever the chapter."""
+    car = parse_vin(vin or "")
+    if member_no is not None:
+        number = member_no.strip() if is_member_number(member_no.strip()) else None
+        row = await connection.fetchrow(_AT_COUNTER + "m.member_no = $1", number)
+    elif isinstance(car, Vin):
+        row = await connection.fetchrow(_AT_COUNTER + _HAS_VEHICLE, car.value)
+    else:
+        row = await connection.fetchrow(_AT_COUNTER + "m.phone = $1", parse_mobile(phone or ""))
+    if row is None:
+        return None
+    member_id, member_no, name, status, dealer_code = row
+    return CounterMember(member_id, member_no, masked_name(name), MemberStatus(status), dealer_code)
+
+
+async def phone_of(connection: Connection, member_id: UUID) -> str | None:
+    """Where a member is reached (E.164); None: no such member."""
+    phone: str | None = await connection.fetchval("SELECT phone FROM member WHERE id = $1", member_id)
+    return phone
+
+
+async def actor(connection: Connection, member_no: str) -> Actor | None:
+    """An active member as the actor its tokens speak for."""
+    row = await connection.fetchrow("SELECT id FROM member WHERE member_no = $1 AND status = 'active'", member_no)
+    return Actor(member_no, Role.MEMBER, None, row["id"]) if row is not None else None

@@ -1,0 +1,306 @@
+"""Members, applications and a member's points over HTTP."""
+
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from app.chapters.schemas import DealerCode
+from app.core.actors import Actor, Role
+from app.core.clock import china_date
+from app.core.db import raw
+from app.core.http import (
+    GUARDED,
+    Cursor,
+    IfMatch,
+    Limit,
+    Now,
+    OptionalKey,
+    Requires,
+    Session,
+    Speaks,
+    documented,
+    etag,
+    version_of,
+)
+from app.core.idempotency import once
+from app.core.paging import Page, decode_cursor, encode_cursor, id_after
+from app.core.problems import KeyConflict, NotFound, PreconditionFailed
+from app.members import queries, service
+from app.members.models import Member
+from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken, WrongStatus
+from app.members.rules import ApplicationStatus
+from app.members.schemas import (
+    ApplicationCreate,
+    ApplicationRead,
+    Approval,
+    EnrolmentCreate,
+    EnrolmentRead,
+    MemberNo,
+    MemberRead,
+    MemberUpdate,
+    Phone,
+    Refusal,
+    StatusStep,
+    VehicleRead,
+    VinText,
+    application_read,
+    member_read,
+    vin_warnings,
+)
+from app.members.service import Profile
+from app.points import queries as points
+from app.points.schemas import ExpiryRead, HistoryDetail, HistoryEntry, LineRead, WalletRead
+
+router = APIRouter(tags=["members"], responses=GUARDED)
+
+COUNTER = (Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR)
+Reader = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.API_CLIENT, scope="members:read"))]
+ReaderOrSelf = Annotated[
+    Actor, Depends(Requires(Role.HQ, *COUNTER, Role.MEMBER, Role.API_CLIENT, scope="members:read"))
+]
+PointsReader = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.MEMBER, Role.API_CLIENT, scope="points:read"))]
+Enroller = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.API_CLIENT, scope="members:write"))]
+Editor = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="members:write"))]
+Director = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR))]
+Applying = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.API_CLIENT, scope="members:apply"))]
+Self = Annotated[Actor, Depends(Requires(Role.MEMBER))]
+
+ENROLLED = documented(NotFound, NoChapter, PhoneTaken, VehicleTaken, KeyConflict)
+DECIDED = documented(NotFound, WrongStatus, KeyConflict)
+
+
+# --- members ---
+
+
+@router.post("/members", status_code=201, response_model=EnrolmentRead, responses=ENROLLED)
+async def members_enrol(
+    body: EnrolmentCreate,
+    actor: Enroller,
+    session: Session,
+    now: Now,
+    language: Speaks,
+    key: OptionalKey = None,
+) -> Response:
+    """Enrol a person with a vehicle. The same person and vehicle again answers the member as known."""
+
+    async def enrol() -> EnrolmentRead:
+        profile, verdict = await service.enrol(session, actor, body, now=now)
+        return EnrolmentRead(
+            **_read(actor, profile).model_dump(), outcome=verdict, warnings=vin_warnings(body.vin, language)
+        )
+
+    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=enrol)
+
+
+@router.get("/members")
+async def members_list(
+    actor: Reader,
+    session: Session,
+    member_no: MemberNo | None = None,
+    phone: Phone | None = None,
+    vin: VinText | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[MemberRead]:
+    """The members one may see, in the order they were taken in; each filter finds exactly."""
+    after = id_after(cursor)
+    found = await queries.members(
+        session, actor, member_no=member_no, phone=phone, vin=vin, after=after, limit=limit + 1
+    )
+    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
+    vehicles = await queries.vehicles_of(session, [member.id for member in found[:limit]])
+    items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]
+    return Page(items=items, next_cursor=more)
+
+
+@router.get("/members/me", responses=documented(NotFound))
+async def members_me(actor: Self, session: Session, response: Response) -> MemberRead:
+    """The member who asks."""
+    assert actor.member_id is not None
+    return _tagged(response, actor, await service.profile(session, actor, actor.member_id))
+
+
+@router.get("/members/{member_id}", responses=documented(NotFound))
+async def members_get(member_id: UUID, actor: ReaderOrSelf, session: Session, response: Response) -> MemberRead:
+    """One member with its vehicles."""
+    return _tagged(response, actor, await service.profile(session, actor, member_id))
+
+
+@router.patch("/members/{member_id}", responses=documented(NotFound, PreconditionFailed))
+async def members_update(
+    member_id: UUID,
+    body: MemberUpdate,
+    if_match: IfMatch,
+    actor: Editor,
+    session: Session,
+    response: Response,
+) -> MemberRead:
+    """Correct a member's name."""
+    changed = await service.update(session, actor, member_id, body, version=version_of(if_match))
+    return _tagged(response, actor, changed)
+
+
+@router.post("/members/{member_id}/status", responses=documented(NotFound, WrongStatus))
+async def members_change_status(
+    member_id: UUID, body: StatusStep, actor: Director, session: Session, now: Now, response: Response
+) -> MemberRead:
+    """Suspend a membership, end it, or take it up again; only active members collect and spend points."""
+    changed = await service.change_status(session, actor, member_id, body.to, body.reason, now=now)
+    return _tagged(response, actor, changed)
+
+
+def _read(actor: Actor, profile: Profile) -> MemberRead:
+    vehicles = [VehicleRead(**vehicle._asdict()) for vehicle in profile.vehicles]
+    return member_read(actor, profile.member, vehicles)
+
+
+def _tagged(response: Response, actor: Actor, profile: Profile) -> MemberRead:
+    response.headers["ETag"] = etag(profile.member.version)
+    return _read(actor, profile)
+
+
+# --- a member's points ---
+
+
+@router.get("/members/{member_id}/points", responses=documented(NotFound))
+async def members_points(member_id: UUID, actor: PointsReader, session: Session, now: Now) -> WalletRead:
+    """A member's points as of today."""
+    member = await _visible(session, actor, member_id)
+    wallet = await points.wallet(await raw(session), member.id, china_date(now))
+    if wallet is None:
+        raise NotFound("wallet")
+    expiries = [ExpiryRead(**expiry._asdict()) for expiry in wallet.next_expiries]
+    return WalletRead(**wallet._asdict() | {"next_expiries": expiries})
+
+
+@router.get("/members/{member_id}/postings", responses=documented(NotFound))
+async def members_postings(
+    member_id: UUID, actor: PointsReader, session: Session, limit: Limit = 50, cursor: Cursor = None
+) -> Page[HistoryEntry]:
+    """A member's postings, newest first."""
+    before = int(decode_cursor(cursor, int)[0]) if cursor else None
+    member = await _visible(session, actor, member_id)
+    found = await points.history(await raw(session), member.id, before=before, limit=limit + 1)
+    more = encode_cursor(found[limit - 1].posting_no) if len(found) > limit else None
+    return Page(items=[HistoryEntry(**asdict(entry)) for entry in found[:limit]], next_cursor=more)
+
+
+@router.get("/members/{member_id}/postings/{posting_no}", responses=documented(NotFound))
+async def members_posting(
+    member_id: UUID, posting_no: Annotated[int, Path(ge=1, lt=1 << 63)], actor: PointsReader, session: Session
+) -> HistoryDetail:
+    """One posting with its lines."""
+    member = await _visible(session, actor, member_id)
+    connection = await raw(session)
+    entry = await points.entry(connection, member.id, posting_no)
+    if entry is None:
+        raise NotFound("posting")
+    hidden = {"funder": None} if actor.role is Role.MEMBER else {}
+    lines = [LineRead(**line._asdict() | hidden) for line in await points.lines(connection, member.id, entry)]
+    return HistoryDetail(**asdict(entry), lines=lines)
+
+
+async def _visible(session: Session, actor: Actor, member_id: UUID) -> Member:
+    member = await queries.member(session, actor, member_id)
+    if member is None:
+        raise NotFound("member")
+    return member
+
+
+# --- applications ---
+
+
+@router.post(
+    "/applications",
+    status_code=201,
+    response_model=ApplicationRead,
+    responses=documented(NotFound, NoChapter, ApplicationOpen, KeyConflict),
+)
+async def applications_create(
+    body: ApplicationCreate,
+    actor: Applying,
+    session: Session,
+    now: Now,
+    language: Speaks,
+    key: OptionalKey = None,
+) -> Response:
+    """Apply to a chapter. While it is open, the same application again answers the first."""
+
+    async def apply() -> ApplicationRead:
+        return application_read(actor, await service.apply(session, actor, body, now=now), language)
+
+    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=apply)
+
+
+@router.get("/applications")
+async def applications_list(
+    actor: Reader,
+    session: Session,
+    language: Speaks,
+    status: ApplicationStatus | None = None,
+    dealer_code: Annotated[DealerCode | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ApplicationRead]:
+    """The applications one may see, oldest first."""
+    after = id_after(cursor)
+    found = await queries.applications(
+        session, actor, status=status, dealer_code=dealer_code, after=after, limit=limit + 1
+    )
+    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
+    return Page(items=[application_read(actor, found_one, language) for found_one in found[:limit]], next_cursor=more)
+
+
+@router.get("/applications/{application_id}", responses=documented(NotFound))
+async def applications_get(
+    application_id: UUID, actor: Applying, session: Session, language: Speaks
+) -> ApplicationRead:
+    """One application."""
+    return application_read(actor, await service.application(session, actor, application_id), language)
+
+
+@router.post(
+    "/applications/{application_id}/approval",
+    response_model=ApplicationRead,
+    responses=DECIDED | documented(WrongStatus, PhoneTaken, VehicleTaken, KeyConflict),
+)
+async def applications_approve(
+    application_id: UUID,
+    actor: Director,
+    session: Session,
+    now: Now,
+    language: Speaks,
+    key: OptionalKey = None,
+) -> Response:
+    """Take the applicant into the chapter; `member_id` names the member."""
+
+    async def approve() -> ApplicationRead:
+        approved = await service.approve(session, actor, application_id, now=now)
+        return application_read(actor, approved, language)
+
+    return await once(
+        session, caller=actor.subject, key=key, request=Approval(), now=now, action=approve, status=200,
+        target=str(application_id),
+    )  # fmt: skip
+
+
+@router.post("/applications/{application_id}/refusal", responses=documented(NotFound, WrongStatus))
+async def applications_refuse(
+    application_id: UUID, body: Refusal, actor: Director, session: Session, now: Now, language: Speaks
+) -> ApplicationRead:
+    """Refuse an application, with the reason."""
+    to = ApplicationStatus.REFUSED
+    ended = await service.end_application(session, actor, application_id, to, body.reason, now=now)
+    return application_read(actor, ended, language)
+
+
+@router.post("/applications/{application_id}/withdrawal", responses=documented(NotFound, WrongStatus))
+async def applications_withdraw(
+    application_id: UUID, body: Refusal, actor: Applying, session: Session, now: Now, language: Speaks
+) -> ApplicationRead:
+    """Withdraw an application for its owner, with the reason."""
+    to = ApplicationStatus.WITHDRAWN
+    ended = await service.end_application(session, actor, application_id, to, body.reason, now=now)
+    return application_read(actor, ended, language)

@@ -1,0 +1,178 @@
+"""Members and applications at the edge."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
+
+from app.chapters.schemas import DealerCode
+from app.core.actors import Actor, Role
+from app.core.catalogue import Language, text
+from app.core.schemas import Input, Name, Reason, may_be_left_out
+from app.members import rules
+from app.members.models import Application, Member
+from app.members.rules import ApplicationStatus, MemberStatus, Source, Verdict
+
+
+def _fault(code: str) -> PydanticCustomError:
+    return PydanticCustomError(code, text(Language.EN, f"field.{code}", {}))
+
+
+def _phone(given: str) -> str:
+    phone = rules.parse_mobile(given)
+    if phone is None:
+        raise _fault("phone_format")
+    return phone
+
+
+def _vin(given: str) -> str:
+    vin = rules.parse_vin(given)
+    if isinstance(vin, str):
+        raise _fault(vin)
+    return vin.value
+
+
+def _member_no(given: str) -> str:
+    if not rules.is_member_number(given):
+        raise _fault("member_no_format")
+    return given
+
+
+Phone = Annotated[str, Field(max_length=32, examples=["13800138000"]), AfterValidator(_phone)]
+"""A mainland mobile number; kept as +86…"""
+VinText = Annotated[str, Field(max_length=32, examples=["LJCPCBLCX11000237"]), AfterValidator(_vin)]
+MemberNo = Annotated[str, Field(max_length=32, examples=["1000000016"]), AfterValidator(_member_no)]
+
+
+class Warned(BaseModel):
+    """Something to look at again; the request was accepted."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class VehicleRead(BaseModel):
+    """A vehicle the member owns; without `check_digit_ok` its maker may not use the digit."""
+
+    vin: str
+    since: date
+    check_digit_ok: bool
+
+
+class MemberRead(BaseModel):
+    """A member; the phone is masked unless the reader cares for the member."""
+
+    id: UUID
+    member_no: str
+    name: str
+    phone: str
+    dealer_code: str | None = Field(description="the chapter; null: headquarters' own roll")
+    status: MemberStatus
+    source: Source
+    joined_on: date
+    version: int
+    vehicles: list[VehicleRead]
+
+
+class EnrolmentRead(MemberRead):
+    """What an enrolment came to."""
+
+    outcome: Verdict = Field(description="new_member, add_vehicle or already_known")
+    warnings: list[Warned]
+
+
+class EnrolmentCreate(Input):
+    """A person with a vehicle joins."""
+
+    name: Name
+    phone: Phone
+    vin: VinText
+    source: Source
+    dealer_code: DealerCode | None = Field(
+        default=None,
+        description="the chapter; dealer staff enrol into their own, null is headquarters' own roll",
+    )
+
+
+class MemberUpdate(Input):
+    """What may change on a member."""
+
+    name: Name = may_be_left_out()
+
+
+class StatusStep(Input):
+    """A step of a membership."""
+
+    to: MemberStatus
+    reason: Reason
+
+
+class ApplicationCreate(Input):
+    """An owner applies to a chapter."""
+
+    name: Name
+    phone: Phone
+    vin: VinText
+    source: Source
+    dealer_code: DealerCode | None = Field(default=None, description="the chapter; dealer staff may leave it out")
+
+
+class Refusal(Input):
+    """Why an application is refused or withdrawn."""
+
+    reason: Reason
+
+
+class Approval(Input):
+    """An approval says no more than itself."""
+
+
+class ApplicationRead(BaseModel):
+    """An application (申请中 while open)."""
+
+    id: UUID
+    dealer_code: str
+    name: str
+    phone: str
+    vin: str
+    source: Source
+    status: ApplicationStatus
+    reason: str | None
+    member_id: UUID | None
+    applied_at: datetime
+    decided_at: datetime | None
+    warnings: list[Warned]
+
+
+def may_unmask(actor: Actor, dealer_code: str | None, member_id: UUID | None = None) -> bool:
+    """Whole phone numbers are for headquarters, the own chapter's care director and the member."""
+    if actor.role is Role.CARE_DIRECTOR:
+        return dealer_code == actor.dealer_code
+    return actor.role is Role.HQ or (actor.role is Role.MEMBER and member_id == actor.member_id)
+
+
+def _phone_for(actor: Actor, phone: str, dealer_code: str | None, member_id: UUID | None = None) -> str:
+    return phone if may_unmask(actor, dealer_code, member_id) else rules.masked_phone(phone)
+
+
+def member_read(actor: Actor, member: Member, vehicles: Iterable[VehicleRead]) -> MemberRead:
+    """A member as the actor may see it."""
+    phone = _phone_for(actor, member.phone, member.dealer_code, member.id)
+    return MemberRead(**dict(member) | {"phone": phone}, vehicles=list(vehicles))
+
+
+def application_read(actor: Actor, application: Application, language: Language) -> ApplicationRead:
+    """An application as the actor may see it."""
+    phone = _phone_for(actor, application.phone, application.dealer_code)
+    return ApplicationRead(**dict(application) | {"phone": phone}, warnings=vin_warnings(application.vin, language))
+
+
+def vin_warnings(vin: str, language: Language) -> list[Warned]:
+    """The warning on a VIN whose check digit fails though its maker may do without."""
+    if vin[8] == rules.vin_check_digit(vin):
+        return []
+    return [Warned(pointer="/vin", code="vin_check_digit", detail=text(language, "warning.vin_check_digit", {}))]

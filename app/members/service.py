@@ -1,0 +1,300 @@
+"""Members' use cases: enrolment, applications, status."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.chapters import queries as chapters
+from app.core.actors import Actor
+from app.core.clock import china_date
+from app.core.db import raw
+from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.members import queries
+from app.members.imports import COLUMNS as COLUMNS
+from app.members.imports import import_members as import_members
+from app.members.models import Application, Member, Ownership, StatusChange, Vehicle
+from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken, WrongStatus
+from app.members.queries import OwnedVehicle
+from app.members.rules import (
+    APPLICATION_TRANSITIONS,
+    MEMBER_TRANSITIONS,
+    ApplicationStatus,
+    MemberStatus,
+    Person,
+    Source,
+    Verdict,
+    judge_enrolment,
+    member_number,
+    vin_check_digit,
+)
+from app.members.schemas import ApplicationCreate, EnrolmentCreate, MemberUpdate
+from app.points import ledger
+
+
+class Profile(NamedTuple):
+    """A member with the vehicles it owns now."""
+
+    member: Member
+    vehicles: list[OwnedVehicle]
+
+
+class Enrolled(NamedTuple):
+    """What an enrolment came to, and what of the member the actor may see."""
+
+    profile: Profile
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who joins, with which vehicle, and where (None: headquarters' own roll), in stored form."""
+
+    name: str
+    phone: str
+    vin: str
+    source: Source
+    dealer_code: str | None
+
+
+async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, now: datetime) -> Enrolled:
+    """A person with a vehicle joins the actor's chapter, or the one that headquarters or a program names.
+
+    Raises:
+        NotFound: dealer staff named another dealer.
+        NoChapter: the dealer has none.
+        PhoneTaken, VehicleTaken: as `judge_enrolment` says.
+        InvalidPayload: there is no such dealer.
+    """
+    dealer_code = _chapter_of(actor, body.dealer_code)
+    if dealer_code is not None:
+        await _require_chapter(session, dealer_code)
+    applicant = Applicant(body.name, body.phone, body.vin, body.source, dealer_code)
+    member, verdict = await _join(session, applicant, actor.subject, now)
+    vehicles = await _vehicles(session, member)
+    if await queries.member(session, actor, member.id) is None:
+        # another chapter's member at this counter: its other vehicles are not this dealer's to see
+        vehicles = [vehicle for vehicle in vehicles if vehicle.vin == body.vin]
+    return Enrolled(Profile(member, vehicles), verdict)
+
+
+def _chapter_of(actor: Actor, dealer_code: str | None) -> str | None:
+    if not actor.role.is_dealer_staff:
+        return dealer_code
+    if dealer_code not in (None, actor.dealer_code):
+        raise NotFound("dealer")
+    return actor.dealer_code
+
+
+async def _require_chapter(session: AsyncSession, dealer_code: str) -> None:
+    if await chapters.has_chapter(session, dealer_code):
+        return
+    if await chapters.dealer_exists(await raw(session), dealer_code):
+        raise NoChapter
+    raise InvalidPayload.at("/dealer_code", "unknown_dealer", value=dealer_code)
+
+
+async def _join(session: AsyncSession, applicant: Applicant, by: str, now: datetime) -> tuple[Member, Verdict]:
+    await queries.lock_enrolment(session, applicant.phone, applicant.vin)
+    person = await queries.by_phone(session, applicant.phone)
+    owner = await queries.owner_of(session, applicant.vin)
+    known = Person(person.id, person.name) if person is not None else None
+    verdict = judge_enrolment(applicant.name, known, owner)
+    if verdict is Verdict.PHONE_TAKEN:
+        raise PhoneTaken
+    if verdict is Verdict.VEHICLE_TAKEN:
+        raise VehicleTaken
+    member = person or await _new_member(session, applicant, by, now)
+    if verdict is not Verdict.ALREADY_KNOWN:
+        await _add_vehicle(session, member, applicant.vin, now)
+    if member.status == MemberStatus.LEFT:
+        member.dealer_code = applicant.dealer_code
+        await _step(session, member, MemberStatus.ACTIVE, "enrolled again", by, now)
+    return member, verdict
+
+
+async def _new_member(session: AsyncSession, applicant: Applicant, by: str, now: datetime) -> Member:
+    member = Member(
+        member_no=member_number(await queries.next_serial(session)),
+        name=applicant.name,
+        phone=applicant.phone,
+        dealer_code=applicant.dealer_code,
+        source=applicant.source,
+        joined_on=china_date(now),
+        created_at=now,
+    )
+    session.add(member)
+    # no relationship tells the session which row comes first
+    await session.flush()
+    session.add(StatusChange(member_id=member.id, to_status=MemberStatus.ACTIVE, reason="enrolled", actor=by, at=now))
+    await session.flush()
+    await ledger.open_wallets(await raw(session), [member.id])
+    return member
+
+
+async def _add_vehicle(session: AsyncSession, member: Member, vin: str, now: datetime) -> None:
+    if await session.get(Vehicle, vin) is None:
+        session.add(Vehicle(vin=vin, check_digit_ok=vin[8] == vin_check_digit(vin), created_at=now))
+        await session.flush()
+    session.add(Ownership(vin=vin, member_id=member.id, since=china_date(now)))
+    await session.flush()
+
+
+# --- one member ---
+
+
+async def profile(session: AsyncSession, actor: Actor, member_id: UUID) -> Profile:
+    """A member with its vehicles.
+
+    Raises:
+        NotFound: there is none, or it is not the actor's to see.
+    """
+    member = await queries.member(session, actor, member_id)
+    if member is None:
+        raise NotFound("member")
+    return Profile(member, await _vehicles(session, member))
+
+
+async def _vehicles(session: AsyncSession, member: Member) -> list[OwnedVehicle]:
+    return (await queries.vehicles_of(session, [member.id])).get(member.id, [])
+
+
+async def update(session: AsyncSession, actor: Actor, member_id: UUID, body: MemberUpdate, *, version: int) -> Profile:
+    """Change what the body names.
+
+    Raises:
+        NotFound, PreconditionFailed.
+    """
+    member = await _for_change(session, actor, member_id)
+    if member.version != version:
+        raise PreconditionFailed
+    for name, value in body.model_dump(exclude_unset=True).items():
+        setattr(member, name, value)
+    member.version += 1
+    await session.flush()
+    return Profile(member, await _vehicles(session, member))
+
+
+async def change_status(
+    session: AsyncSession, actor: Actor, member_id: UUID, to: MemberStatus, reason: str, *, now: datetime
+) -> Profile:
+    """Move a membership one step along MEMBER_TRANSITIONS; only an active member's wallet takes postings.
+
+    Raises:
+        NotFound.
+        WrongStatus: the step is not in the table.
+    """
+    member = await _for_change(session, actor, member_id)
+    if to not in MEMBER_TRANSITIONS[member.status]:
+        raise WrongStatus(current=member.status, wanted=to)
+    await _step(session, member, to, reason, actor.subject, now)
+    return Profile(member, await _vehicles(session, member))
+
+
+async def _for_change(session: AsyncSession, actor: Actor, member_id: UUID) -> Member:
+    member = await queries.member(session, actor, member_id, locked=True)
+    if member is None:
+        raise NotFound("member")
+    return member
+
+
+async def _step(session: AsyncSession, member: Member, to: MemberStatus, reason: str, by: str, now: datetime) -> None:
+    session.add(
+        StatusChange(member_id=member.id, from_status=member.status, to_status=to, reason=reason, actor=by, at=now)
+    )
+    member.status = to
+    member.version += 1
+    await session.flush()
+    connection = await raw(session)
+    if to is MemberStatus.ACTIVE:
+        await ledger.open_wallets(connection, [member.id])
+    else:
+        await ledger.close_wallet(connection, member.id)
+
+
+# --- applications ---
+
+
+async def apply(session: AsyncSession, actor: Actor, body: ApplicationCreate, *, now: datetime) -> Application:
+    """An owner applies to a chapter; while the application is open, the same one again is the first.
+
+    Raises:
+        NotFound: dealer staff named another dealer.
+        NoChapter: the dealer has none.
+        ApplicationOpen: it is open with a chapter that is not the actor's.
+        InvalidPayload: no dealer was named, or there is no such dealer.
+    """
+    dealer_code = _chapter_of(actor, body.dealer_code)
+    if dealer_code is None:
+        raise InvalidPayload.at("/dealer_code", "missing")
+    await _require_chapter(session, dealer_code)
+    await queries.lock_enrolment(session, body.phone, body.vin)
+    first = await queries.open_application(session, body.phone, body.vin)
+    if first is None:
+        first = Application(**body.model_dump() | {"dealer_code": dealer_code}, applied_at=now)
+        session.add(first)
+        await session.flush()
+    elif first.dealer_code != dealer_code:
+        raise ApplicationOpen
+    return first
+
+
+async def application(session: AsyncSession, actor: Actor, application_id: UUID) -> Application:
+    """One application.
+
+    Raises:
+        NotFound: there is none, or it is not the actor's to see.
+    """
+    found = await queries.application(session, actor, application_id)
+    if found is None:
+        raise NotFound("application")
+    return found
+
+
+async def approve(session: AsyncSession, actor: Actor, application_id: UUID, *, now: datetime) -> Application:
+    """Take the applicant into the chapter.
+
+    Raises:
+        NotFound, WrongStatus.
+        PhoneTaken, VehicleTaken: the application stays open.
+    """
+    found = await _decided(session, actor, application_id, ApplicationStatus.APPROVED, now)
+    applicant = Applicant(found.name, found.phone, found.vin, Source(found.source), found.dealer_code)
+    member, _ = await _join(session, applicant, actor.subject, now)
+    found.member_id = member.id
+    await session.flush()
+    return found
+
+
+async def end_application(
+    session: AsyncSession,
+    actor: Actor,
+    application_id: UUID,
+    to: ApplicationStatus,
+    reason: str,
+    *,
+    now: datetime,
+) -> Application:
+    """Refuse or withdraw an application, with the reason.
+
+    Raises:
+        NotFound, WrongStatus.
+    """
+    found = await _decided(session, actor, application_id, to, now)
+    found.reason = reason
+    await session.flush()
+    return found
+
+
+async def _decided(
+    session: AsyncSession, actor: Actor, application_id: UUID, to: ApplicationStatus, now: datetime
+) -> Application:
+    found = await queries.application(session, actor, application_id, locked=True)
+    if found is None:
+        raise NotFound("application")
+    if to not in APPLICATION_TRANSITIONS[found.status]:
+        raise WrongStatus(current=found.status, wanted=to)
+    found.status, found.decided_at, found.decided_by = to, now, actor.subject
+    return found

@@ -1,0 +1,191 @@
+"""The counter: find the member, hold or redeem points, give them back; and the member's confirmation codes."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.core.actors import Actor, Role
+from app.core.clock import china_date
+from app.core.http import GUARDED, Config, Db, DryRun, Now, Postings, RequiredKey, Requires, documented
+from app.core.problems import InvalidPayload, KeyConflict, NotFound
+from app.points import ledger, problems
+from app.points.answers import PostingRead, posting_response
+from app.rewards import service
+from app.rewards.codes import Codes
+from app.rewards.problems import CodeJustSent, SmsUnavailable
+from app.rewards.schemas import (
+    CaptureCreate,
+    CodeRequest,
+    CodeSent,
+    CodeShown,
+    CounterRead,
+    RedemptionCreate,
+    RefundCreate,
+)
+from app.rewards.sms import SmsSender
+
+router = APIRouter(tags=["redemption"], responses=GUARDED)
+
+Counter = Annotated[
+    Actor, Depends(Requires(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="points:redeem"))
+]
+Staff = Annotated[Actor, Depends(Requires(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR))]
+Self = Annotated[Actor, Depends(Requires(Role.MEMBER))]
+POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {201: {"model": PostingRead}}
+CONFIRMED = documented(
+    NotFound, KeyConflict, problems.WalletClosed, problems.InsufficientPoints, problems.ConfirmationRequired,
+    problems.ConfirmationWrong, problems.ConfirmationLocked,
+) | {201: {"model": PostingRead}}  # fmt: skip
+
+
+async def _codes(request: Request) -> Codes:
+    codes: Codes = request.app.state.codes
+    return codes
+
+
+async def _sms(request: Request) -> SmsSender:
+    sender: SmsSender = request.app.state.sms
+    return sender
+
+
+CodesInUse = Annotated[Codes, Depends(_codes)]
+Sms = Annotated[SmsSender, Depends(_sms)]
+
+
+@router.get("/counter/member", response_model=CounterRead, responses=documented(NotFound))
+async def counter_member(
+    _: Staff,
+    pool: Postings,
+    now: Now,
+    member_no: Annotated[str | None, Query(max_length=20)] = None,
+    vin: Annotated[str | None, Query(max_length=17)] = None,
+    phone: Annotated[str | None, Query(max_length=20)] = None,
+) -> CounterRead:
+    """Find the member at the counter, of whatever chapter, by exactly one of card number, VIN and phone."""
+    if sum(value is not None for value in (member_no, vin, phone)) != 1:
+        raise InvalidPayload.at("/query", "exactly_one", names="member_no, vin, phone")
+    return await service.at_counter(pool, member_no=member_no, vin=vin, phone=phone, now=now)
+
+
+@router.post(
+    "/redemptions",
+    status_code=201,
+    responses=CONFIRMED | {200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"}},
+)
+async def redemptions_redeem(
+    body: RedemptionCreate,
+    actor: Counter,
+    db: Db,
+    codes: CodesInUse,
+    key: RequiredKey,
+    now: Now,
+    dry_run: DryRun = False,
+) -> Response:
+    """Spend a member's points on a repair order at once, earliest expiry first."""
+    request = ledger.Request(actor.subject, key, now)
+    return posting_response(await service.redeem(db, actor, body, codes, request, dry_run=dry_run), dry_run=dry_run)
+
+
+@router.post(
+    "/redemptions/{member_id}/{posting_no}/refund",
+    status_code=201,
+    responses=POSTED | documented(problems.ExceedsOriginal, problems.WrongKind),
+)
+async def redemptions_refund(
+    member_id: UUID, posting_no: int, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey, now: Now, settings: Config
+) -> Response:  # fmt: skip
+    """Give points of a redemption back to the lots they came from; lapsed ones get days of grace."""
+    await service.require_own(pool, actor, member_id, posting_no)
+    posting = await ledger.refund(
+        pool, member_id, posting_no, body.points, grace_until=china_date(now) + timedelta(days=settings.refund_grace_days),
+        cause=f"refund:{posting_no}", reason=body.reason, request=ledger.Request(actor.subject, key, now),
+    )  # fmt: skip
+    return posting_response(posting)
+
+
+@router.post("/holds", status_code=201, responses=CONFIRMED)
+async def holds_create(
+    body: RedemptionCreate,
+    actor: Counter,
+    db: Db,
+    codes: CodesInUse,
+    key: RequiredKey,
+    now: Now,
+    settings: Config,
+) -> Response:
+    """Set points aside for a repair order until it is captured, released or too old."""
+    request = ledger.Request(actor.subject, key, now)
+    return posting_response(
+        await service.hold(db, actor, body, codes, request, life=timedelta(minutes=settings.hold_minutes))
+    )
+
+
+@router.post(
+    "/holds/{member_id}/{posting_no}/capture",
+    status_code=201,
+    responses=POSTED | documented(problems.ExceedsOriginal, problems.HoldResolved, problems.HoldExpired),
+)
+async def holds_capture(
+    member_id: UUID,
+    posting_no: int,
+    body: CaptureCreate,
+    actor: Counter,
+    pool: Postings,
+    key: RequiredKey,
+    now: Now,
+) -> Response:
+    """Spend a hold, whole or in part; the rest goes back."""
+    await service.require_own(pool, actor, member_id, posting_no)
+    posting = await ledger.capture(
+        pool,
+        member_id,
+        posting_no,
+        body.points,
+        cause=f"hold:{posting_no}",
+        request=ledger.Request(actor.subject, key, now),
+    )
+    return posting_response(posting)
+
+
+@router.post(
+    "/holds/{member_id}/{posting_no}/release",
+    status_code=201,
+    responses=POSTED | documented(problems.HoldResolved),
+)
+async def holds_release(
+    member_id: UUID, posting_no: int, actor: Counter, pool: Postings, key: RequiredKey, now: Now
+) -> Response:
+    """Give a hold's points back."""
+    await service.require_own(pool, actor, member_id, posting_no)
+    posting = await ledger.release(
+        pool,
+        member_id,
+        posting_no,
+        cause=f"hold:{posting_no}",
+        request=ledger.Request(actor.subject, key, now),
+    )
+    return posting_response(posting)
+
+
+@router.post(
+    "/redemptions/codes",
+    status_code=202,
+    response_model=CodeSent,
+    responses=documented(NotFound, CodeJustSent, SmsUnavailable),
+)
+async def redemptions_send_code(
+    body: CodeRequest, actor: Staff, pool: Postings, codes: CodesInUse, sms: Sms, now: Now
+) -> CodeSent:
+    """Send the member a confirmation code by SMS for these points at the actor's dealer."""
+    return CodeSent(valid_until=await service.send_code(pool, actor, body.member_id, body.points, codes, sms, now))
+
+
+@router.get("/redemptions/code", response_model=CodeShown)
+async def redemptions_code(actor: Self, codes: CodesInUse, now: Now, response: Response) -> CodeShown:
+    """The code the member shows at the counter; a new one every minute, each good for one redemption."""
+    assert actor.member_id is not None
+    response.headers["Cache-Control"] = "no-store"
+    code, valid_until = codes.current(actor.member_id, now)
+    return CodeShown(code=code, valid_until=valid_until)

@@ -1,0 +1,71 @@
+"""Redemption at the edge."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.members.rules import MemberStatus
+
+Points = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
+OneTimeCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RedemptionCreate(_Input):
+    """Points a member spends on a repair order at the actor's dealer."""
+
+    member_id: UUID
+    points: Points
+    order_no: str = Field(min_length=1, max_length=64, description="the repair order it pays")
+    dealer_code: str | None = Field(
+        default=None, description="programs and headquarters name the dealer; staff redeem at their own"
+    )
+    code: OneTimeCode | None = Field(default=None, description="the member's one-time code; staff need it")
+
+
+class CaptureCreate(_Input):
+    """How much of a hold is spent; the rest goes back."""
+
+    points: Points
+
+
+class RefundCreate(_Input):
+    """Points given back to the lots they came from; all that is left when `points` is absent."""
+
+    points: Points | None = None
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class CodeRequest(_Input):
+    """Asks for a code by SMS for one redemption at the actor's dealer."""
+
+    member_id: UUID
+    points: Points
+
+
+class CodeSent(BaseModel):
+    """A code is on its way; it holds for this place and these points only."""
+
+    valid_until: datetime
+
+
+class CodeShown(BaseModel):
+    """What the member's app shows at the counter."""
+
+    code: str
+    valid_until: datetime
+
+
+class CounterRead(BaseModel):
+    """The member at the counter: just what serving them needs, whichever chapter is theirs."""
+
+    member_id: UUID
+    member_no: str
+    name: str
+    status: MemberStatus
+    available: int

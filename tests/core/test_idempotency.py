@@ -1,0 +1,109 @@
+"""A key is answered once: for retries, for retries side by side, and never for other content."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.core.db import Database
+from app.core.idempotency import KEPT, forget, once
+from app.core.problems import KeyConflict, NotFound
+from tests.now import NOW
+
+
+class Ask(BaseModel):
+    """A request."""
+
+    n: int
+
+
+class Answer(BaseModel):
+    """What was done, and as which call."""
+
+    n: int
+    call: int
+
+
+class Counter:
+    """Does something that must not be done twice."""
+
+    calls = 0
+
+    async def ask(
+        self,
+        db: Database,
+        n: int,
+        key: str | None,
+        *,
+        caller: str = "me",
+        target: str = "",
+        fails: bool = False,
+    ) -> Response:
+        async def action() -> Answer:
+            self.calls += 1
+            await asyncio.sleep(0.01)
+            if fails:
+                raise NotFound("thing")
+            return Answer(n=n, call=self.calls)
+
+        async with db.session() as session:
+            return await once(
+                session, caller=caller, key=key, request=Ask(n=n), now=NOW, action=action, target=target
+            )
+
+
+async def test_a_retry_gets_the_first_answer(database: Database):
+    counter = Counter()
+    first = await counter.ask(database, 1, "retry")
+    again = await counter.ask(database, 1, "retry")
+    assert (first.status_code, first.body) == (201, b'{"n":1,"call":1}')
+    assert (again.status_code, again.body, counter.calls) == (201, first.body, 1)
+
+
+async def test_retries_side_by_side_do_it_once(database: Database):
+    counter = Counter()
+    answers = await asyncio.gather(*(counter.ask(database, 1, "rush") for _ in range(8)))
+    assert ({answer.body for answer in answers}, counter.calls) == ({b'{"n":1,"call":1}'}, 1)
+
+
+async def test_without_a_key_it_is_done_each_time(database: Database):
+    counter = Counter()
+    await counter.ask(database, 1, None)
+    await counter.ask(database, 1, None)
+    assert counter.calls == 2
+
+
+@pytest.mark.parametrize(("n", "target"), [(2, ""), (1, "elsewhere")])
+async def test_other_content_is_refused(database: Database, n: int, target: str):
+    counter = Counter()
+    await counter.ask(database, 1, f"content {n} {target}")
+    with pytest.raises(KeyConflict):
+        await counter.ask(database, n, f"content {n} {target}", target=target)
+    assert counter.calls == 1
+
+
+async def test_keys_are_their_callers_own(database: Database):
+    counter = Counter()
+    await counter.ask(database, 1, "shared", caller="me")
+    await counter.ask(database, 2, "shared", caller="you")
+    assert counter.calls == 2
+
+
+async def test_a_refusal_leaves_the_key_free(database: Database):
+    counter = Counter()
+    with pytest.raises(NotFound):
+        await counter.ask(database, 1, "second try", fails=True)
+    assert (await counter.ask(database, 2, "second try")).body == b'{"n":2,"call":2}'
+
+
+async def test_answers_are_kept_for_the_promised_time(database: Database):
+    counter = Counter()
+    await counter.ask(database, 1, "old")
+    await forget(database.pool, NOW + KEPT)
+    await counter.ask(database, 1, "old")
+    assert counter.calls == 1
+    await forget(database.pool, NOW + KEPT + timedelta(seconds=1))
+    await counter.ask(database, 1, "old")
+    assert counter.calls == 2
