@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An authenticated caller. `dealer_code` is set for dealer staff, `member_id` for members, `scopes` for programs."""
+    """An authenticated caller: staff have a `dealer_code`, members their `member_id`, programs their `scopes`."""
 
     subject: str
     role: Role

@@ -1,14 +1,14 @@
-"""Writes that are not postings, under an Idempotency-Key: done once, answered alike. (The ledger keeps its own keys.)"""
+"""Writes that are not postings, under an Idempotency-Key: done once, answered alike. The ledger keeps its own keys."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 import asyncpg
-from starlette.responses import Response
 from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
 
 from app.core.models import IdempotencyRecord
 from app.core.problems import KeyConflict

@@ -17,7 +17,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def may_be_left_out() -> Any:  # noqa: ANN401 (stands in for a field of any type)
+def may_be_left_out() -> Any:
     """A field of a partial update: not nullable, may be missing; read it by `exclude_unset` only."""
     return Field(default_factory=_nothing)
 

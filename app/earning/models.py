@@ -11,7 +11,7 @@ from app.earning.rules import Funding
 
 
 class OrderRule(SQLModel, table=True):
-    """What a repair order earns; the rule of the dealer's region wins over the general one. Never changed, only followed."""
+    """What a repair order earns; a region's rule wins over the general one. Never changed, only followed by another."""
 
     __tablename__ = "order_rule"
     __table_args__ = (

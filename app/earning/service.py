@@ -40,7 +40,8 @@ async def order_rules(connection: Connection) -> OrderRules:
     """The rules for repair orders as they stand."""
     by_region: dict[str | None, list[tuple[date, Rule]]] = {}
     rows = await connection.fetch(
-        "SELECT region_code, valid_from, points_per_yuan, expiry_months, funding FROM order_rule ORDER BY valid_from DESC, id DESC"
+        "SELECT region_code, valid_from, points_per_yuan, expiry_months, funding"
+        " FROM order_rule ORDER BY valid_from DESC, id DESC"
     )
     for region, valid_from, per_yuan, months, funding in rows:
         by_region.setdefault(region, []).append((valid_from, Rule(per_yuan, months, Funding(funding))))
@@ -50,7 +51,7 @@ async def order_rules(connection: Connection) -> OrderRules:
 async def add_order_rule(
     connection: asyncpg.Connection, rule: Rule, *, region_code: str | None, valid_from: date
 ) -> None:
-    """Put a rule for repair orders in force from a day on; earlier orders keep theirs. Known rules are kept as they are."""
+    """Put a rule for repair orders in force from a day on; earlier orders keep theirs, and so does a day that has one."""
     await connection.execute(
         """INSERT INTO order_rule (id, region_code, valid_from, points_per_yuan, expiry_months, funding)
            SELECT gen_random_uuid(), $1, $2, $3, $4, $5

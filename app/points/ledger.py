@@ -288,16 +288,18 @@ async def earn_staged(db: asyncpg.Connection, *, actor: str, now: datetime) -> l
 
 _STAGE = """
 CREATE TEMPORARY TABLE staged_earning (
-  idx int, member_id uuid, points bigint, funder text, place text, cause text, attempt int, booked_on date, expires_on date
+  idx int, member_id uuid, points bigint, funder text, place text, cause text, attempt int,
+  booked_on date, expires_on date
 ) ON COMMIT DROP"""
 
 _EARN_STAGED = """
 SELECT posted.idx - 1 FROM (
-  SELECT array_agg(member_id) AS member_id, array_agg(points) AS points, array_agg(funder) AS funder, array_agg(place) AS place,
-         array_agg(cause) AS cause, array_agg(attempt) AS attempt, array_agg(booked_on) AS booked_on,
-         array_agg(expires_on) AS expires_on
+  SELECT array_agg(member_id) AS members, array_agg(points) AS points, array_agg(funder) AS funders,
+         array_agg(place) AS places, array_agg(cause) AS causes, array_agg(attempt) AS attempts,
+         array_agg(booked_on) AS booked_on, array_agg(expires_on) AS expires_on
     FROM (SELECT * FROM staged_earning ORDER BY idx) ordered
-) a, ledger.earn_batch(a.member_id, a.points, a.funder, a.place, a.cause, a.attempt, a.booked_on, a.expires_on, $1, $2) posted
+) s, ledger.earn_batch(s.members, s.points, s.funders, s.places, s.causes, s.attempts, s.booked_on, s.expires_on, $1, $2)
+     AS posted
  WHERE posted.posting_no IS NULL"""
 
 

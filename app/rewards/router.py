@@ -94,12 +94,14 @@ async def redemptions_redeem(
     responses=POSTED | documented(problems.ExceedsOriginal, problems.WrongKind),
 )
 async def redemptions_refund(
-    member_id: UUID, posting_no: int, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey, now: Now, settings: Config
+    member_id: UUID, posting_no: int, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey, now: Now,
+    settings: Config,
 ) -> Response:  # fmt: skip
     """Give points of a redemption back to the lots they came from; lapsed ones get days of grace."""
     await service.require_own(pool, actor, member_id, posting_no)
+    grace_until = china_date(now) + timedelta(days=settings.refund_grace_days)
     posting = await ledger.refund(
-        pool, member_id, posting_no, body.points, grace_until=china_date(now) + timedelta(days=settings.refund_grace_days),
+        pool, member_id, posting_no, body.points, grace_until=grace_until,
         cause=f"refund:{posting_no}", reason=body.reason, request=ledger.Request(actor.subject, key, now),
     )  # fmt: skip
     return posting_response(posting)

@@ -134,8 +134,8 @@ def _progress(job_id: UUID) -> Sink:
     async def note(connection: asyncpg.Connection, done: Done) -> None:
         r = done.report
         await connection.execute(
-            """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4, already_known = already_known + $5,
-                      refused = refused + $6, points = points + $7 WHERE id = $1""",
+            """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4,
+                      already_known = already_known + $5, refused = refused + $6, points = points + $7 WHERE id = $1""",
             job_id, done.last_line, r.read, r.posted, r.already_known, r.refused, r.points,
         )  # fmt: skip
         await connection.copy_records_to_table(

@@ -1,4 +1,4 @@
-"""What a repair order must look like: pure, no I/O. Source: domain.md and shared data's description (docs/imports.md)."""
+"""What a repair order must look like: pure, no I/O. Source: docs/imports.md."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta

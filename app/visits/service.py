@@ -26,7 +26,7 @@ _ATTEMPTS = 5
 
 
 class OrderReport(Report):
-    """What became of a file of orders; `points` were earned by those posted (an order that earns 0 counts as posted)."""
+    """What became of a file of orders; `points` were earned by those posted (earning 0 counts as posted)."""
 
     points: int = 0
 
@@ -61,8 +61,8 @@ Sink = Callable[[asyncpg.Connection, Done], Awaitable[None]]
 
 
 async def import_orders(
-    db: Database, rows: Iterable[Row], *, actor: str, now: datetime, only_dealer: str | None = None, sink: Sink | None = None,
-    dry_run: bool = False,
+    db: Database, rows: Iterable[Row], *, actor: str, now: datetime, only_dealer: str | None = None,
+    sink: Sink | None = None, dry_run: bool = False,
 ) -> tuple[OrderReport, list[Rejection]]:  # fmt: skip
     """Post the orders of a file; good rows are posted whatever the others are.
 

@@ -8,7 +8,8 @@ CHECKS = (
         "every accepted repair order that earns has exactly its posting, and every such posting its order",
         """
         WITH ordered AS (
-          SELECT 'repair_order:' || dealer_code || ':' || order_no AS cause, count(*) AS documents, sum(points) AS points
+          SELECT 'repair_order:' || dealer_code || ':' || order_no AS cause,
+                 count(*) AS documents, sum(points) AS points
             FROM repair_order WHERE points > 0 GROUP BY dealer_code, order_no
         ), posted AS (
           SELECT cause, count(*) AS documents, sum(points) AS points
@@ -26,7 +27,8 @@ CHECKS = (
         "a cancelled repair order has no live earning, unless a corrected revision earned anew",
         """
         WITH newest AS (
-          SELECT DISTINCT ON (dealer_code, order_no) 'repair_order:' || dealer_code || ':' || order_no AS cause, cancelled_at
+          SELECT DISTINCT ON (dealer_code, order_no)
+                 'repair_order:' || dealer_code || ':' || order_no AS cause, cancelled_at
             FROM repair_order ORDER BY dealer_code, order_no, revision DESC
         )
         SELECT cause FROM newest JOIN ledger.lot l ON l.document = cause AND l.is_live
