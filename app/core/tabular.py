@@ -1,4 +1,4 @@
-"""Import files: CSV (plain or gzip, with or without BOM, LF or CRLF) row by row, and the report of what became of them."""
+"""Import files: CSV (plain or gzip, with or without BOM, LF or CRLF) row by row, and the report on it."""
 
 import csv
 import gzip

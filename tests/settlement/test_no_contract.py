@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import asyncpg
 import pytest
 
 from app.core.db import Database
@@ -11,6 +12,14 @@ from app.settlement.rules import Charging
 from tests.settlement.books import MAY, Books, noon
 
 LATER = noon(date(2025, 6, 5))
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def _no_terms(dsn: str) -> None:
+    """Opened books have general terms, which only the owner of the tables can take away."""
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("DELETE FROM contract")
+    await owner.close()
 
 
 async def test_a_month_closes_only_when_every_dealer_has_terms(database: Database) -> None:
