@@ -751,7 +751,7 @@ DECLARE
   v_months date[];
   v_periods date[];
   v_last date := (SELECT max(day) FROM unnest(p_booked_on) day);
-  v_lapsing boolean := EXISTS (SELECT FROM ledger.lot WHERE is_open AND expires_on < v_last);
+  v_lapsing boolean := (SELECT min(expires_on) FROM ledger.lot WHERE is_open) < v_last;
 BEGIN
   SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
     FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day

@@ -1,6 +1,7 @@
 """Repair orders enter the books: judged one by one, posted a chunk at a time, each chunk whole or not at all."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -76,18 +77,17 @@ async def import_orders(
     """
     books = _Books(db, await earning.order_rules(db.pool), actor, now, sink, dry_run)
     report, rejections = OrderReport(), list[Rejection]()
-    prepared: Prepared | None = None
-    writing: asyncio.Task[Done] | None = None
+    in_flight: deque[Flight] = deque()
     try:
         for chunk in _chunks(iter(rows)):
-            # the database posts one chunk while the next is read and matched
-            prepared = await books.prepare(_judge(chunk, books.rules, now, only_dealer), prepared)
-            if writing is not None:
-                _count(await writing, report, rejections)
-            writing = await books.hand_over(prepared)
+            # three at once: the database posts one chunk and has received the next while this one is read and matched
+            prepared = await books.prepare(_judge(chunk, books.rules, now, only_dealer), in_flight)
+            if len(in_flight) == 2:
+                _count(await in_flight.popleft().written, report, rejections)
+            in_flight.append(Flight(prepared, await books.hand_over(prepared, tuple(in_flight))))
     finally:
-        if writing is not None:
-            _count(await writing, report, rejections)
+        for done in await asyncio.gather(*(flight.written for flight in in_flight)):
+            _count(done, report, rejections)
     return report, sorted(rejections)
 
 
@@ -130,6 +130,13 @@ class Prepared(NamedTuple):
     done: Done
 
 
+class Flight(NamedTuple):
+    """A chunk on its way into the database."""
+
+    prepared: Prepared
+    written: asyncio.Task[Done]
+
+
 class _Stale(Exception):
     """What the chunk was matched against has changed meanwhile."""
 
@@ -149,15 +156,15 @@ class _Books:
             dry_run,
         )
 
-    async def prepare(self, judged: Judged, before: Prepared | None) -> Prepared:
-        """Match a chunk; `before` is the chunk still being written, whose orders the database may not show yet."""
+    async def prepare(self, judged: Judged, in_flight: Iterable[Flight]) -> Prepared:
+        """Match a chunk; `in_flight` are chunks still being written, whose orders the database may not show yet."""
         documents = [order[:2] for _, order in judged.orders]
         async with self.db.connection() as connection:
             owners = await queries.owners(connection, [order.vin for _, order in judged.orders])
             known = await queries.known_orders(connection, documents)
-        if before is not None:
-            # a dry run's earlier orders never come to stand in the database: all of them are carried along
-            known |= before.known if self.dry_run else {d: before.known[d] for d in documents if d in before.known}
+        for sent, _ in in_flight:
+            # a dry run's orders never come to stand in the database: all of them are carried along
+            known |= sent.known if self.dry_run else {d: sent.known[d] for d in documents if d in sent.known}
         report = OrderReport(read=len(judged.orders) + len(judged.rejections))
         rejections = list(judged.rejections)
         accepted: list[Accepted] = []
@@ -196,39 +203,43 @@ class _Books:
             rule.expires_on(order.business_date),
         )  # fmt: skip
 
-    async def hand_over(self, prepared: Prepared) -> asyncio.Task[Done]:
-        """Send a chunk to the database; the task answered ends when it is committed."""
+    async def hand_over(self, prepared: Prepared, before: Sequence[Flight]) -> asyncio.Task[Done]:
+        """Send a chunk to the database; the task answered posts it after those before it, and ends with the commit."""
         sent = asyncio.Event()
-        task = asyncio.create_task(self._write(prepared, sent.set))
+        task = asyncio.create_task(self._write(prepared, before, sent.set))
         task.add_done_callback(lambda _: sent.set())
         await sent.wait()
         return task
 
-    async def _write(self, prepared: Prepared, sent: Callable[[], None]) -> Done:
+    async def _write(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
         for _ in range(_ATTEMPTS):
             try:
-                return await self._write_once(prepared, sent)
+                return await self._write_once(prepared, before, sent)
             except (asyncpg.UniqueViolationError, _Stale):
                 # another import was first with one of the orders, or a wallet was closed: match the chunk anew
-                prepared = await self.prepare(prepared.judged, None)
-        return await self._write_once(prepared, sent)
+                prepared = await self.prepare(prepared.judged, before)
+        return await self._write_once(prepared, before, sent)
 
-    async def _write_once(self, prepared: Prepared, sent: Callable[[], None]) -> Done:
+    async def _write_once(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
         async with self.db.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
-                await self._post(connection, prepared, sent)
+                await self._post(connection, prepared, before, sent)
             except BaseException:
                 await transaction.rollback()
                 raise
             await (transaction.rollback() if self.dry_run else transaction.commit())
         return prepared.done
 
-    async def _post(self, connection: asyncpg.Connection, prepared: Prepared, sent: Callable[[], None]) -> None:
+    async def _post(
+        self, connection: asyncpg.Connection, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]
+    ) -> None:
         await queries.insert_orders(connection, prepared.accepted, self.now)
         await ledger.stage_batch(connection, [entry.earning for entry in prepared.accepted if entry.earning])
         sent()
+        for flight in before:
+            await asyncio.shield(flight.written)
         if await ledger.earn_staged(connection, actor=self.actor, now=self.now):
             raise _Stale
         if self.sink is not None:
