@@ -1,18 +1,62 @@
-# Two commands: `make demo` and `make test`. Both build .venv first, from PyPI and requirements.lock alone.
+# Two commands matter: `make demo` and `make test`. Both first make .venv, from PyPI and the two lock files alone.
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+LOCKS := requirements.lock requirements-dev.lock
+INSTALLED := $(VENV)/.installed
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
-.PHONY: setup demo test lint types imports check bench lock openapi clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format types imports bench docs openapi lock clean
 
-setup: $(STAMP)
+help: ## say what there is
+	@awk -F ' *## *' '/^[a-z][a-z ]*:.*##/ { sub(/[ :].*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-$(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, this is " + sys.version.split()[0])'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || true
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $(STAMP)
+setup: $(INSTALLED) ## make .venv with everything in it
+
+demo: $(INSTALLED) ## load the shipped data, settle the past months, serve the API
+	@exec $(BIN)/club demo
+
+test: check ## everything that must hold: check, then all tests on real PostgreSQL
+	$(BIN)/python -m pytest
+
+check: lint types imports ## lint, types and import rules, without the tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## measure the service against its limit (docs/performance.md)
+	@exec $(BIN)/club bench
+
+docs openapi: $(INSTALLED) ## write docs/openapi.json and the tables in docs/ from the code
+	$(BIN)/python -m tests.generated
+
+lock: $(INSTALLED) ## pin the dependencies anew (UPGRADE=--upgrade: at their newest)
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove .venv and caches; the books stay where they are
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .ruff_cache
+
+# uv comes first, by pip and with its pinned hash; whatever pip or venv left half done is made again
+$(INSTALLED): $(LOCKS) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": name another, e.g. make setup PYTHON=python3.12")'
+	@echo "Installing into $(VENV)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes $(LOCKS:%=--requirement %)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,8 +1,7 @@
 """Alembic's entry: `club migrate` hands it an open connection; nothing runs offline."""
 
-from alembic import context
-
 import sqlalchemy as sa
+from alembic import context
 
 connection = context.config.attributes["connection"]
 context.configure(

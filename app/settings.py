@@ -2,13 +2,15 @@
 
 import os
 import secrets
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -47,6 +49,19 @@ class Settings(BaseSettings):
     )
     upload_max_mib: int = Field(default=512, ge=1, description="largest import body the API accepts")
 
+    @field_validator("first_period", mode="before")
+    @classmethod
+    def _month(cls, value: object) -> object:
+        """Also a month as it is written elsewhere: 2025-05."""
+        return f"{value}-01" if isinstance(value, str) and value.count("-") == 1 else value
+
+    @field_validator("first_period")
+    @classmethod
+    def _first_day(cls, value: date) -> date:
+        if value.day != 1:
+            raise ValueError(f"{value} is not the first day of a month such as 2025-05-01")
+        return value
+
     @cached_property
     def signing_key(self) -> bytes:
         """The service's secret: from the environment, else from `data_dir/secret` (made on first use)."""
@@ -56,12 +71,12 @@ class Settings(BaseSettings):
 
 
 def _kept_secret(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # exclusive creation: of two processes starting together one writes, the other reads
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # linked when it is whole: of two processes that start together one wins, and both read the same
+        with NamedTemporaryFile(dir=path.parent, prefix="secret.") as fresh:
+            fresh.write(secrets.token_hex(32).encode())
+            fresh.flush()
+            with suppress(FileExistsError):
+                os.link(fresh.name, path)
     return path.read_bytes()

@@ -6,10 +6,12 @@ import signal
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 from pgqueuer import AsyncpgDriver, PgQueuer
+from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job, Schedule
 
-from app.core import db, idempotency
+from app.core import db, idempotency, process
 from app.core.clock import Clock, add_months, china_date, month_of, system_clock
 from app.core.db import Database
 from app.points import ledger
@@ -20,10 +22,21 @@ log = logging.getLogger("club.worker")
 # pgqueuer's clock is UTC: 16:05 there is 00:05 of the next day in China
 JUST_AFTER_CHINA_MIDNIGHT = "5 16 * * *"
 EVERY_MINUTE = "* * * * *"
+SILENCE = timedelta(seconds=30)
+"""A job whose worker has not been heard of for so long is taken over by another."""
+
+_PASSING = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.TransactionRollbackError, OSError)
+_ATTEMPTS = 5
 
 
-async def run(dsn: str, *, clock: Clock = system_clock) -> None:
-    """Work until SIGINT or SIGTERM; the job under way is finished first."""
+def main(dsn: str, silence: timedelta = SILENCE) -> None:
+    """A worker as a process of its own, which ends with the one that started it."""
+    process.begin()
+    asyncio.run(run(dsn, silence=silence))
+
+
+async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SILENCE) -> None:
+    """Work until SIGINT or SIGTERM; the jobs under way are finished first."""
     listener = await db.connect(dsn)
     try:
         async with Database.open(dsn) as database:
@@ -32,15 +45,20 @@ async def run(dsn: str, *, clock: Clock = system_clock) -> None:
             loop = asyncio.get_running_loop()
             for signum in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(signum, queue.shutdown.set)
-            await queue.run(dequeue_timeout=timedelta(seconds=5))
+            # two jobs at a time; one by one, so that those waiting are left to other workers
+            await queue.run(
+                dequeue_timeout=timedelta(seconds=5), batch_size=1, max_concurrent_tasks=2, heartbeat_timeout=silence,
+                shutdown_on_listener_failure=True,
+            )  # fmt: skip
     finally:
         await listener.close()
 
 
 def _register(queue: PgQueuer, database: Database, clock: Clock) -> None:
+    # a job that fails is parked, not lost
     @queue.entrypoint(jobs.ENTRYPOINT, on_failure="hold")
     async def import_orders(job: Job) -> None:
-        await jobs.work_off(database, UUID((job.payload or b"").decode()), clock())
+        await _import(database, job, clock)
 
     @queue.schedule("nightly", JUST_AFTER_CHINA_MIDNIGHT)
     async def nightly(_: Schedule) -> None:
@@ -48,8 +66,23 @@ def _register(queue: PgQueuer, database: Database, clock: Clock) -> None:
 
     @queue.schedule("every_minute", EVERY_MINUTE)
     async def every_minute(_: Schedule) -> None:
-        await ledger.release_expired_holds(database.pool, now=clock())
-        await ledger.roll_up(database.pool)
+        await minutely_work(database, clock)
+
+
+async def _import(database: Database, job: Job, clock: Clock) -> None:
+    job_id = UUID((job.payload or b"").decode())
+    try:
+        await jobs.work_off(database, job_id, clock())
+    except jobs.Overtaken:
+        log.warning("import %s was taken over by another worker", job_id)
+    except _PASSING as error:
+        if job.attempts < _ATTEMPTS:
+            raise RetryRequested(delay=timedelta(seconds=5), reason=str(error)) from error
+        await jobs.give_up(database, job_id, clock())
+        raise
+    except Exception:
+        await jobs.give_up(database, job_id, clock())
+        raise
 
 
 async def nightly_work(database: Database, clock: Clock) -> None:
@@ -61,3 +94,9 @@ async def nightly_work(database: Database, clock: Clock) -> None:
     for ahead in range(3):
         await ledger.open_period(database.pool, add_months(this_month, ahead))
     await idempotency.forget(database.pool, now)
+
+
+async def minutely_work(database: Database, clock: Clock) -> None:
+    """Release holds whose time has run out, and bring the roll-up up to date."""
+    await ledger.release_expired_holds(database.pool, now=clock())
+    await ledger.roll_up(database.pool)

@@ -18,6 +18,7 @@ from app.core import embedded, migrations
 from app.core.db import Database
 from app.wiring import open_books
 from tests.api import Api, running_api
+from tests.shop import Shop
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +84,9 @@ async def api(dsn: str) -> AsyncIterator[Api]:
     """The API over the module's database."""
     async with running_api(dsn) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+async def shop(api: Api) -> Shop:
+    """The module's small network."""
+    return await Shop.open(api)

@@ -41,7 +41,7 @@ def preferred(accept_language: str) -> Language:
     best, best_quality = Language.ZH, 0.0
     for part in accept_language.split(","):
         tag, _, parameter = part.strip().partition(";")
-        primary = tag.partition("-")[0].lower()
+        primary = tag.strip().partition("-")[0].lower()
         if primary not in set(Language):
             continue
         quality = _quality(parameter)

@@ -194,10 +194,14 @@ async def _on_http(request: Request, error: Exception) -> Response:
         405: problems.MethodNotAllowed(),
         400: problems.MalformedBody(),
     }
-    return problem_response(request, kinds.get(error.status_code, problems.Unexpected()))
+    response = problem_response(request, kinds.get(error.status_code, problems.Unexpected()))
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def _on_unexpected(request: Request, error: Exception) -> Response:
+def _on_unexpected(request: Request, error: Exception) -> Response:
+    if _sqlstate(error) == asyncpg.CharacterNotInRepertoireError.sqlstate:
+        return problem_response(request, problems.InvalidPayload.at("", "nul_character"))
     log.error(
         "request %s failed: %s\n%s",
         request_id.get(),
@@ -212,12 +216,20 @@ def describe(error: BaseException) -> str:
     if isinstance(error, DBAPIError):
         return describe(error.orig) if error.orig is not None else type(error).__name__
     if isinstance(error, asyncpg.PostgresError) or hasattr(error, "sqlstate"):
-        return f"{type(error).__name__} sqlstate={getattr(error, 'sqlstate', None)}"
+        return f"{type(error).__name__} sqlstate={_sqlstate(error)}"
     return f"{type(error).__name__}: {error}"
 
 
-class RequestIds:
-    """ASGI middleware: every request has an id, taken from X-Request-Id when it is tame, and answers carry it."""
+def _sqlstate(error: BaseException) -> str | None:
+    state: str | None = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    return state
+
+
+class Envelope:
+    """ASGI middleware: every request has an id, taken from X-Request-Id when it is tame, and an answer that carries it.
+
+    An unexpected error ends here: the server would log its text, which may quote values.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -230,12 +242,21 @@ class RequestIds:
         current = given if 0 < len(given) <= 64 and given.replace("-", "").isalnum() else db.new_id().hex
         request_id.set(current)
 
+        started = False
+
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)["X-Request-Id"] = current
             await send(message)
 
-        await self.app(scope, receive, send_with_id)
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            response = _on_unexpected(Request(scope), error)
+            if not started:
+                await response(scope, receive, send_with_id)
 
 
 def install(app: FastAPI) -> None:
@@ -243,8 +264,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_unexpected)
-    app.add_middleware(RequestIds)
+    app.add_middleware(Envelope)
 
 
 PROBLEM_SCHEMA: Schema = {

@@ -11,6 +11,7 @@ from app.core.clock import china_date
 from app.core.problems import InvalidPayload
 from app.earning.rules import Rule
 from app.points.ledger import HQ, Earning
+from app.points.problems import FutureDate
 
 PartyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,16}$")]
 
@@ -52,9 +53,13 @@ class EarningCreate(BaseModel):
         """The earning with its dates filled in.
 
         Raises:
+            FutureDate: the business date lies in the future.
             InvalidPayload: they are not in order: business date, first and last spendable day.
         """
-        booked_on = self.booked_on or china_date(now)
+        today = china_date(now)
+        booked_on = self.booked_on or today
+        if booked_on > today:
+            raise FutureDate
         spendable_from = self.spendable_from or booked_on
         expires_on = self.expires_on or Rule().expires_on(booked_on)
         if spendable_from < booked_on:
@@ -65,4 +70,5 @@ class EarningCreate(BaseModel):
             member_id=self.member_id, points=self.points, funder=self.funder, place=self.place,
             cause=f"{self.cause.type}:{self.cause.key}", reason=self.reason, booked_on=booked_on,
             spendable_from=spendable_from, expires_on=expires_on,
+            as_sent=(self.booked_on, self.spendable_from, self.expires_on),
         )  # fmt: skip

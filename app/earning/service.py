@@ -51,7 +51,7 @@ async def order_rules(connection: Connection) -> OrderRules:
 async def add_order_rule(
     connection: asyncpg.Connection, rule: Rule, *, region_code: str | None, valid_from: date
 ) -> None:
-    """Put a rule for repair orders in force from a day on; earlier orders keep theirs, and so does a day that has one."""
+    """Put a rule for repair orders in force from a day on; earlier orders keep theirs, as does a day that has one."""
     await connection.execute(
         """INSERT INTO order_rule (id, region_code, valid_from, points_per_yuan, expiry_months, funding)
            SELECT gen_random_uuid(), $1, $2, $3, $4, $5

@@ -81,7 +81,11 @@ class Code(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What one business document earns. `cause` is `type:key` and has at most one live earning."""
+    """What one business document earns. `cause` is `type:key` and has at most one live earning.
+
+    `as_sent`: the dates as the caller gave them, when some were filled in by the day's date: a retry after midnight
+    is the same request still.
+    """
 
     member_id: UUID
     points: int
@@ -92,6 +96,7 @@ class Earning:
     spendable_from: date
     expires_on: date
     reason: str | None = None
+    as_sent: tuple[date | None, ...] | None = None
 
     @property
     def content(self) -> UUID:
@@ -103,9 +108,7 @@ class Earning:
             self.funder,
             self.place,
             self.cause,
-            self.booked_on,
-            self.spendable_from,
-            self.expires_on,
+            *(self.as_sent or (self.booked_on, self.spendable_from, self.expires_on)),
         )
 
 

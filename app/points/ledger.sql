@@ -856,8 +856,9 @@ DECLARE
 BEGIN
   IF p_period >= ledger.month_of(ledger.china_date(p_now)) THEN RETURN 'not_ended'; END IF;
   IF p_period < (SELECT min(period) FROM ledger.period) THEN RETURN 'before_first'; END IF;
-  PERFORM ledger.open_period(m::date) FROM generate_series((SELECT min(period) FROM ledger.period), p_period, interval '1 month') m;
   PERFORM pg_advisory_xact_lock(ledger.period_lock(p_period));
+  -- after the lock: a poster that waits to open this very month has it shared already
+  PERFORM ledger.open_period(m::date) FROM generate_series((SELECT min(period) FROM ledger.period), p_period, interval '1 month') m;
   SELECT * INTO STRICT v FROM ledger.period WHERE period = p_period;
   IF v.sealed_at IS NOT NULL THEN RETURN 'already_sealed'; END IF;
   IF EXISTS (SELECT FROM ledger.period WHERE period < p_period AND sealed_at IS NULL) THEN RETURN 'gap'; END IF;

@@ -32,7 +32,7 @@ class ReversalCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     member_id: UUID
-    posting_no: int = Field(ge=1, description="the earning's posting number")
+    posting_no: int = Field(ge=1, lt=1 << 63, description="the earning's posting number")
     reason: str = Field(min_length=1, max_length=500)
 
 
@@ -82,12 +82,15 @@ async def points_adjust(
     dry_run: DryRun = False,
 ) -> Response:
     """Correct a balance, with the reason and the person on record."""
+    today = china_date(now)
     if body.points == 0:
         raise InvalidPayload.at("/points", "points_zero")
+    if body.expires_on is not None and body.expires_on < today:
+        raise InvalidPayload.at("/expires_on", "date_too_early", earliest=today)
     async with rehearsal(pool, dry_run) as db:
         posting = await ledger.adjust(
             db, body.member_id, body.points, reason=body.reason,
-            expires_on=body.expires_on or last_spendable_day(china_date(now)),
+            expires_on=body.expires_on or last_spendable_day(today),
             request=ledger.Request(actor.subject, key, now),
         )  # fmt: skip
     return posting_response(posting, dry_run=dry_run)

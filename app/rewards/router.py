@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
@@ -33,6 +33,7 @@ Counter = Annotated[
 ]
 Staff = Annotated[Actor, Depends(Requires(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR))]
 Self = Annotated[Actor, Depends(Requires(Role.MEMBER))]
+PostingNo = Annotated[int, Path(ge=1, lt=1 << 63)]
 POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {201: {"model": PostingRead}}
 CONFIRMED = documented(
     NotFound, KeyConflict, problems.WalletClosed, problems.InsufficientPoints, problems.ConfirmationRequired,
@@ -94,7 +95,7 @@ async def redemptions_redeem(
     responses=POSTED | documented(problems.ExceedsOriginal, problems.WrongKind),
 )
 async def redemptions_refund(
-    member_id: UUID, posting_no: int, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey, now: Now,
+    member_id: UUID, posting_no: PostingNo, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey, now: Now,
     settings: Config,
 ) -> Response:  # fmt: skip
     """Give points of a redemption back to the lots they came from; lapsed ones get days of grace."""
@@ -131,7 +132,7 @@ async def holds_create(
 )
 async def holds_capture(
     member_id: UUID,
-    posting_no: int,
+    posting_no: PostingNo,
     body: CaptureCreate,
     actor: Counter,
     pool: Postings,
@@ -157,7 +158,7 @@ async def holds_capture(
     responses=POSTED | documented(problems.HoldResolved),
 )
 async def holds_release(
-    member_id: UUID, posting_no: int, actor: Counter, pool: Postings, key: RequiredKey, now: Now
+    member_id: UUID, posting_no: PostingNo, actor: Counter, pool: Postings, key: RequiredKey, now: Now
 ) -> Response:
     """Give a hold's points back."""
     await service.require_own(pool, actor, member_id, posting_no)

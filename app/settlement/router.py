@@ -145,7 +145,7 @@ async def statements_read(
     statement_id: UUID,
     actor: Reader,
     session: Session,
-    format: Format = "json",  # noqa: A002 (the parameter's name)
+    format: Format = "json",
     accept: Annotated[str, Header(description="`text/csv` asks for CSV, as `format=csv` does")] = "",
 ) -> StatementDetail | Response:
     """One statement with its lines and disputes; or its lines as CSV."""

@@ -15,7 +15,7 @@ from app.settlement.rules import CONFIRM_DAYS, Basis, Charging, Direction, State
 MONTH_PATTERN = r"^2[0-9]{3}-(0[1-9]|1[0-2])$"
 
 
-def _month(value: Any) -> Any:  # noqa: ANN401 (a validator's input)
+def _month(value: Any) -> Any:
     if isinstance(value, date):
         return value
     if not isinstance(value, str) or not re.fullmatch(MONTH_PATTERN, value):

@@ -28,6 +28,10 @@ FORMATS = {
 _PIECE = 1 << 20
 
 
+class Overtaken(Exception):
+    """Another worker goes on with the job: this one's chunk was not posted."""
+
+
 async def accept(
     db: Database, stream: AsyncIterator[bytes], *, format: str, owner: str, dealer_code: str | None, dry_run: bool,
     limit_mib: int, now: datetime,
@@ -63,7 +67,11 @@ async def accept(
 
 
 async def work_off(db: Database, job_id: UUID, now: datetime) -> None:
-    """Post an upload's orders from where it stands; a job that has ended is left alone."""
+    """Post an upload's orders from where it stands; a job that has ended is left alone.
+
+    Raises:
+        Overtaken: this worker was not heard of for too long, and another goes on.
+    """
     job = await db.pool.fetchrow(
         "UPDATE import_job SET status = 'running' WHERE id = $1 AND status IN ('queued', 'running') RETURNING *",
         job_id,
@@ -74,7 +82,7 @@ async def work_off(db: Database, job_id: UUID, now: datetime) -> None:
     with tempfile.TemporaryFile() as file:
         await _spool(db.pool, job_id, file)
         rows = (row for row in _rows(file, job["format"]) if row.line > job["line"])
-        note = _progress(job_id)
+        note = _progress(job_id, job["line"])
         try:
             report, rejections = await import_orders(
                 db, rows, actor=job["owner"], now=now, only_dealer=job["dealer_code"],
@@ -91,6 +99,14 @@ async def work_off(db: Database, job_id: UUID, now: datetime) -> None:
             job_id, "failed" if fault else "done", fault, now,
         )  # fmt: skip
         await connection.execute("DELETE FROM import_chunk WHERE job_id = $1", job_id)
+
+
+async def give_up(db: Database, job_id: UUID, now: datetime) -> None:
+    """Mark a job failed that broke down: its fault is ours, not the file's."""
+    await db.pool.execute(
+        "UPDATE import_job SET status = 'failed', fault = $2, finished_at = $3 WHERE id = $1 AND status = 'running'",
+        job_id, "an unexpected error; what was posted stands: send the file again", now,
+    )  # fmt: skip
 
 
 async def _spool(pool: asyncpg.Pool, job_id: UUID, file: BinaryIO) -> None:
@@ -124,20 +140,26 @@ def _json_row(number: int, text: bytes) -> Row:
         return Row(number, raw, "must be a JSON object")
     if missing := [name for name in COLUMNS if name not in values]:
         return Row(number, raw, f"lacks {', '.join(missing)}")
+    if wrong := [name for name in COLUMNS if type(values[name]) not in (str, int, float)]:
+        return Row(number, raw, f"{', '.join(wrong)}: must be text or a number")
     return Row(
         number,
         [value if isinstance(value := values[name], str) else orjson.dumps(value).decode() for name in COLUMNS],
     )
 
 
-def _progress(job_id: UUID) -> Sink:
+def _progress(job_id: UUID, line: int) -> Sink:
     async def note(connection: asyncpg.Connection, done: Done) -> None:
+        nonlocal line
         r = done.report
-        await connection.execute(
-            """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4,
-                      already_known = already_known + $5, refused = refused + $6, points = points + $7 WHERE id = $1""",
-            job_id, done.last_line, r.read, r.posted, r.already_known, r.refused, r.points,
+        updated = await connection.execute(
+            """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4, already_known = already_known + $5,
+                      refused = refused + $6, points = points + $7 WHERE id = $1 AND line = $8 AND status = 'running'""",
+            job_id, done.last_line, r.read, r.posted, r.already_known, r.refused, r.points, line,
         )  # fmt: skip
+        if updated != "UPDATE 1":
+            raise Overtaken
+        line = done.last_line
         await connection.copy_records_to_table(
             "import_rejection", records=[(job_id, *rejection) for rejection in done.rejections],
             columns=["job_id", *Rejection._fields],

@@ -147,7 +147,7 @@ async def page(
     return await connection.fetch(
         """SELECT * FROM repair_order
             WHERE ($1::text IS NULL OR dealer_code = $1) AND ($2::text IS NULL OR vin = $2)
-              AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5))
+              AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5::bigint))
             ORDER BY dealer_code, order_no, revision LIMIT $6""",
         dealer_code, vin, *(after or (None,) * 3), limit,
     )  # fmt: skip

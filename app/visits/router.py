@@ -131,7 +131,7 @@ def _owner(actor: Actor) -> str | None:
     return None if actor.role is Role.HQ else actor.subject
 
 
-@router.get("/{dealer_code}/{order_no}", response_model=OrderRead, responses=documented(NotFound))
+@router.get("/{dealer_code}/{order_no:path}", response_model=OrderRead, responses=documented(NotFound))
 async def orders_read(dealer_code: str, order_no: str, actor: Reader, pool: Postings) -> dict[str, Any]:
     """One order, newest revision."""
     _require_own(actor, dealer_code)
@@ -139,7 +139,7 @@ async def orders_read(dealer_code: str, order_no: str, actor: Reader, pool: Post
 
 
 @router.post(
-    "/{dealer_code}/{order_no}/cancellation",
+    "/{dealer_code}/{order_no:path}/cancellation",
     response_model=OrderRead,
     responses=documented(NotFound, KeyConflict, WalletClosed),
 )

@@ -9,6 +9,7 @@ from app.core.clock import CHINA
 COLUMNS = ("dealer_code", "order_no", "vin", "closed_at", "kind", "labour_fen", "parts_fen", "paid_fen")
 KINDS = frozenset({"maintenance", "repair"})
 _CHINA_OFFSET = timedelta(hours=8)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=CHINA)
 _MOST_FEN = 10**12
 
 
@@ -31,6 +32,8 @@ def parse_order(cells: Sequence[str], now: datetime) -> Order | str:
     dealer_code, order_no, vin, closed_at, kind, *amounts = cells
     if not order_no or len(order_no) > 64 or not order_no.isprintable() or order_no != order_no.strip():
         return f"order_no: {order_no!r} must be 1 to 64 printable characters"
+    if len(vin) != 17 or not vin.isascii() or not vin.isalnum():
+        return f"vin: {vin!r} must be 17 letters and digits"
     if kind not in KINDS:
         return f"kind: {kind!r} must be maintenance or repair"
     moment = _parse_moment(closed_at, now)
@@ -56,6 +59,8 @@ def _parse_moment(text: str, now: datetime) -> tuple[datetime, date] | str:
         return f"closed_at: {text!r} must carry its offset, such as +08:00"
     if at > now:
         return f"closed_at: {text} lies in the future"
+    if at < _EARLIEST:
+        return f"closed_at: {text} lies before {_EARLIEST.year}"
     return at, (at if offset == _CHINA_OFFSET else at.astimezone(CHINA)).date()
 
 

@@ -118,7 +118,8 @@ def _judge(chunk: Sequence[Row], rules: OrderRules, now: datetime, only_dealer: 
 
 
 def _rejection(row: Row, reason: str) -> Rejection:
-    return Rejection(row.line, reason, joined(row.cells))
+    # PostgreSQL keeps no NUL
+    return Rejection(row.line, reason, joined(row.cells).replace("\0", "\ufffd"))
 
 
 class Prepared(NamedTuple):

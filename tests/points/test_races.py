@@ -245,12 +245,13 @@ async def test_a_month_closes_under_thirty_earnings(database: Database, owner: a
 async def test_a_closer_waits_for_the_posting_under_way(
     database: Database, member: UUID, owner: asyncpg.Connection
 ) -> None:
+    """And seals it in, even when it did not lock the month beforehand."""
     closing = date(2026, 9, 1)
     await seal_through(database, add_months(closing, -1))
 
     async def close() -> None:
         async with database.transaction() as connection:
-            await seal(connection, closing)
+            await ledger.seal_period(connection, closing, b"statements", now=NOW)
 
     async with database.transaction() as connection:
         posting = await ledger.earn(connection, earning(member, 10, booked_on=date(2026, 9, 20)), request())

@@ -1,0 +1,23 @@
+"""How every process of the service begins."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from multiprocessing.process import BaseProcess
+from threading import Thread
+
+
+def begin() -> None:
+    """Log to stderr; and end when the process that made this one is gone."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("club").setLevel(logging.INFO)
+    # killed, a parent stops nobody: its children would keep the port and the database for ever
+    if (parent := multiprocessing.parent_process()) is not None:
+        Thread(target=_follow, args=(parent,), name="follow the parent", daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

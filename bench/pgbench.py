@@ -1,0 +1,74 @@
+"""PostgreSQL's own pgbench: TPC-B, which is the limit, and the ledger's functions called the same way."""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from app.core.db import APP_ROLE
+from app.core.embedded import bin_dir
+from bench.databases import DEALER, WALLETS, all_posted
+from bench.figures import BenchError
+
+SCALE = 50
+LOAD = ["-c", "16", "-j", "2", "-M", "prepared"]
+"""The same for all: clients, threads, protocol."""
+
+# pgbench replaces :name even in quotes; keys are its own numbers, as gen_random_uuid() opens /dev/urandom each time
+_DRAW = f"\\set i random(0, {WALLETS - 1})\n\\set r random(1, 9000000000000000000)\n"
+_KEYS = "'bench', md5(:r::text)::uuid, md5(:r::text)::uuid, now()"
+_TODAY = "(now() AT TIME ZONE 'Asia/Shanghai')::date"
+
+EARN = _DRAW + (
+    f"SELECT ledger.earn(md5(:i::text)::uuid, 100, 'HQ', '{DEALER}', 'bench:' || :r, NULL, {_TODAY}, {_TODAY},"
+    f" {_TODAY} + 730, {_KEYS});\n"
+)
+REDEEM = _DRAW + (
+    f"SELECT ledger.redeem('redeem', md5(:i::text)::uuid, 20, '{DEALER}', 'bench', {_TODAY}, NULL, false, NULL, NULL,"
+    f" {_KEYS});\n"
+)
+
+
+def prepare(dsn: str) -> None:
+    """Fill an empty database with TPC-B's tables, vacuumed and analysed."""
+    _pgbench(dsn, ["-i", "-q", "-s", str(SCALE)])
+
+
+def tpc_b(dsn: str, seconds: int) -> float:
+    """TPC-B's transactions per second."""
+    return _rate(_pgbench(dsn, [*LOAD, "-T", str(seconds)]))
+
+
+def calls(dsn: str, script: str, seconds: int) -> float:
+    """Postings per second of a script that makes one a run, as the service's role."""
+    with tempfile.TemporaryDirectory() as folder, all_posted(dsn) as claimed:
+        file = Path(folder) / "call.sql"
+        file.write_text(script, encoding="utf-8")
+        said = _pgbench(dsn, [*LOAD, "-n", "-T", str(seconds), "-f", str(file)], f"-c role={APP_ROLE}")
+        claimed.append(int(_found(r"actually processed: (\d+)", said)))
+    return _rate(said)
+
+
+def _rate(said: str) -> float:
+    if _found(r"failed transactions: (\d+)", said) != "0":
+        raise BenchError(f"pgbench had failures:\n{said}")
+    return float(_found(r"tps = ([0-9.]+)", said))
+
+
+def _found(pattern: str, said: str) -> str:
+    match = re.search(pattern, said)
+    if match is None:
+        raise BenchError(f"pgbench said nothing like {pattern!r}:\n{said}")
+    return match[1]
+
+
+def _pgbench(dsn: str, options: list[str], server_options: str = "") -> str:
+    # not an argument: everyone sees a process's arguments, and the DSN may hold a password
+    environment = os.environ | {"PGDATABASE": dsn, "PGOPTIONS": server_options}
+    done = subprocess.run(
+        [bin_dir() / "pgbench", *options], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BenchError(f"pgbench {' '.join(options)} failed: {done.stderr.strip()}")
+    return done.stdout

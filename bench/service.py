@@ -1,0 +1,100 @@
+"""The service as users run it: `club serve` in a process of its own, one worker."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from bench.figures import BenchError
+
+ROOT = Path(__file__).parents[1]
+_START_LIMIT_SECONDS = 60
+
+
+class Service:
+    """A running service."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, secret: str) -> None:
+        self.process = process
+        self.port = port
+        self.secret = secret
+
+    def resident_mib(self) -> float:
+        """What the process and its children keep in memory now."""
+        service = psutil.Process(self.process.pid)
+        sizes = [process.memory_info().rss for process in (service, *service.children(recursive=True))]
+        return sum(sizes) / 2**20
+
+
+@contextmanager
+def running(dsn: str) -> Iterator[Service]:
+    """The service over a database for as long as the block lasts."""
+    port, secret = _free_port(), secrets.token_hex(32)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "serve"],
+        cwd=ROOT,
+        env=environment(dsn, port, secret),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _await_health(process, port)
+        yield Service(process, port, secret)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def environment(dsn: str, port: int = 8000, secret: str = "unused") -> dict[str, str]:
+    """What a `club` command of the run gets: nothing of the caller's own settings but these."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CLUB_")}
+    return plain | {"CLUB_DATABASE_URL": dsn, "CLUB_PORT": str(port), "CLUB_SECRET": secret, "CLUB_WORKERS": "1"}
+
+
+@contextmanager
+def watched_memory(service: Service) -> Iterator[list[float]]:
+    """Collects the service's resident size (MiB), ten times a second."""
+    seen, over = [service.resident_mib()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            seen.append(service.resident_mib())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_health(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + _START_LIMIT_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise BenchError(f"`club serve` ended with {process.returncode} instead of serving")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise BenchError(f"the service was not ready in {_START_LIMIT_SECONDS} s")
