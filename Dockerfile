@@ -14,7 +14,7 @@ COPY --from=build /opt/venv /opt/venv
 # migrations are looked for beside the package, so the source stays as it is in the repository
 COPY alembic alembic
 COPY app app
-RUN printf '%s\n' '#!/opt/venv/bin/python' 'from app.cli import main' 'main()' > /usr/local/bin/club \
+RUN printf '#!/bin/sh\nexec python -m app.cli "$@"\n' > /usr/local/bin/club \
  && chmod 755 /usr/local/bin/club \
  && /opt/venv/bin/python -m compileall -q app alembic
 ENV PATH=/opt/venv/bin:$PATH \

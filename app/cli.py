@@ -2,27 +2,32 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
+import asyncpg
 import typer
 import uvicorn
+from alembic.util import CommandError
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from uvicorn.supervisors import Multiprocess
 
 from app import demo as demonstration
 from app import wiring, worker
 from app.chapters import imports as dealers
-from app.core import embedded, migrations, tabular
+from app.core import db, embedded, migrations, process, tabular
+from app.core.actors import Actor
 from app.core.clock import china_date, system_clock
 from app.core.db import Database
 from app.core.problems import Problem
@@ -62,17 +67,30 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; SIGTERM ends it like Ctrl-C, through every `finally`."""
+    """Run the command line. SIGTERM ends it as Ctrl-C does, through every `finally`."""
+    process.begin()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     app()
 
 
+def configured() -> Settings:
+    """The settings; a wrong one leaves with a clear word."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        # what was given stays unsaid: it may be a password
+        fail("; ".join(f"CLUB_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+
+
 @contextmanager
-def books(settings: Settings) -> Iterator[str]:
-    """The DSN of a migrated database: the one configured, or the embedded server's, held while in use."""
+def books(settings: Settings, *, migrated: bool = False) -> Iterator[str]:
+    """The DSN of a migrated database: the one configured, or the embedded server's, held while in use.
+
+    Args:
+        migrated: migrate the configured one too (the embedded server's always is).
+    """
     with _server(settings) as dsn:
-        if settings.database_url is None:
+        if migrated or settings.database_url is None:
             run(_migrate(dsn, settings))
         elif not run(migrations.is_current(dsn)):
             fail("the database's schema is not this release's: run `club migrate`")
@@ -82,35 +100,53 @@ def books(settings: Settings) -> Iterator[str]:
 @contextmanager
 def _server(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
+        dsn = settings.database_url.get_secret_value()
+        run(_reach(dsn))
+        yield dsn
         return
     try:
-        with embedded.server(settings.data_dir) as dsn:
+        with embedded.server(settings.data_dir) as dsn, process.undisturbed_end():
             yield dsn
     except embedded.EmbeddedServerError as error:
         fail(str(error))
 
 
+async def _reach(dsn: str) -> None:
+    try:
+        connection = await db.connect(dsn, role=None)
+    # ValueError: a URL that is none
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        fail(f"the database of CLUB_DATABASE_URL cannot be reached: {str(error) or type(error).__name__}")
+    await connection.close()
+
+
 async def _migrate(dsn: str, settings: Settings) -> None:
-    await migrations.migrate(dsn)
+    try:
+        await migrations.migrate(dsn)
+    except (migrations.UnsuitableServer, CommandError, asyncpg.InsufficientPrivilegeError) as error:
+        fail(f"the database cannot be migrated: {error}")
     await wiring.open_books(dsn, settings.first_period, settings.rate_fen_per_thousand)
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run async work; a refusal or an unreachable database leaves with a clear word."""
+    """Run async work; a refusal or a lost database leaves with a clear word."""
     try:
         return asyncio.run(work)
     except Problem as problem:
         fail(str(problem))
-    except (tabular.Unreadable, migrations.UnsuitableServer) as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"the database cannot be reached: {error}")
+    except (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+        fail(f"the database was lost on the way: {error}")
 
 
-async def _with_database(dsn: str, work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:
-    async with Database.open(dsn) as database:
-        return await work(database)
+def on_books(work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:
+    """Run async work on the books' database."""
+
+    async def opened(dsn: str) -> Result:
+        async with Database.open(dsn) as database:
+            return await work(database)
+
+    with books(configured()) as dsn:
+        return run(opened(dsn))
 
 
 def _period(text: str) -> date:
@@ -130,7 +166,7 @@ def _day(text: str) -> date:
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to this release and open the books."""
-    settings = Settings()
+    settings = configured()
     with _server(settings) as dsn:
         run(_migrate(dsn, settings))
     console.print("schema up to date")
@@ -138,56 +174,73 @@ def migrate() -> None:
 
 @app.command()
 def serve() -> None:
-    """Serve the API on CLUB_HOST:CLUB_PORT with CLUB_WORKERS processes."""
-    settings = Settings()
-    with books(settings) as dsn:
-        serve_api(settings, dsn)
+    """Serve the API on CLUB_HOST:CLUB_PORT with CLUB_WORKERS processes, until Ctrl-C or SIGTERM (exit 0)."""
+    settings = configured()
+    with _listening(settings) as port, books(settings) as dsn:
+        serve_api(settings, dsn, port)
 
 
-def serve_api(settings: Settings, dsn: str) -> None:
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """The port, taken before anything else is done; who connects early waits until the API answers."""
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        port = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        fail(f"port {settings.port} on {settings.host} cannot be used ({error.strerror}): set CLUB_PORT to another")
+    with port:
+        yield port
+
+
+def serve_api(settings: Settings, dsn: str, port: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    _require_free_port(settings)
     # worker processes read their settings anew
     os.environ |= {
         "CLUB_DATABASE_URL": dsn,
         "CLUB_SECRET": settings.signing_key.decode(),
         "CLUB_SMS": settings.sms,
     }
-    uvicorn.run(
-        "app.main:from_environment", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
-        loop="uvloop", http="httptools", access_log=False, log_level="warning", timeout_graceful_shutdown=10,
-        server_header=False,
+    config = uvicorn.Config(
+        "app.main:from_environment", factory=True, workers=settings.workers, loop="uvloop", http="httptools",
+        access_log=False, log_level="warning", timeout_graceful_shutdown=10, server_header=False,
     )  # fmt: skip
-
-
-def _require_free_port(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            fail(f"port {settings.port} on {settings.host} cannot be used ({error.strerror}): set CLUB_PORT to another")
+    with suppress(KeyboardInterrupt), process.undisturbed_end():
+        # a server that has ended in good order raises the signal again; here its end is the command's, and it is well
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if settings.workers > 1:
+            Multiprocess(config, [port]).run()
+        else:
+            uvicorn.Server(config).run([port])
 
 
 @app.command(name="worker")
 def work() -> None:
     """Work off imports and run the nightly schedule, until Ctrl-C or SIGTERM."""
-    with books(Settings()) as dsn:
+    with books(configured()) as dsn:
         run(worker.run(dsn))
 
 
 @app.command()
 def demo(serve: Annotated[bool, typer.Option(help="serve the API when the past is settled")] = True) -> None:
     """Load the shipped network and purchases, settle every past month, then serve the API."""
-    settings = Settings().model_copy(update={"sms": "console"})
-    if serve:
-        _require_free_port(settings)
-    with books(settings) as dsn:
-        run(demonstration.run(dsn, settings, console))
-        if serve:
-            with demonstration.background_worker(dsn, settings):
+    settings = configured().model_copy(update={"sms": "console"})
+    with _listening(settings) if serve else nullcontext() as port, books(settings, migrated=True) as dsn:
+        run(_live_through_the_past(dsn, settings))
+        if port is not None:
+            with demonstration.background_worker(dsn):
                 console.print(run(demonstration.welcome(dsn, settings)), highlight=False, soft_wrap=True)
-                serve_api(settings, dsn)
+                serve_api(settings, dsn, port)
+
+
+async def _live_through_the_past(dsn: str, settings: Settings) -> None:
+    try:
+        await demonstration.run(dsn, settings, console)
+    except demonstration.ForeignBooks as error:
+        fail(str(error))
+    results = await wiring.verify(dsn)
+    console.print(_verdict(results))
+    if any(rows for _, rows in results):
+        fail("the books are not in order: `club verify` names the rows")
 
 
 @app.command()
@@ -195,49 +248,68 @@ def token(
     subject: Annotated[str, typer.Argument(help="a username, a program's name or a member number")],
 ) -> None:
     """Print a short access token for an existing account or member."""
-    settings = Settings()
-
-    async def issue(database: Database) -> str | None:
-        async with database.session() as session:
-            account = await identity.find(session, subject)
-        actor = (
-            identity.actor_of(account)
-            if account and account.is_active
-            else await member_queries.actor(database.pool, subject)
-        )
-        lifetime = timedelta(minutes=settings.access_token_minutes)
-        return Tokens(settings.signing_key, clock=system_clock).issue(actor, lifetime)[0] if actor else None
-
-    with books(settings) as dsn:
-        issued = run(_with_database(dsn, issue))
-    if issued is None:
+    settings = configured()
+    actor = on_books(lambda database: _actor(database, subject))
+    if actor is None:
         fail(f"there is no active account or member {subject!r}")
-    print(issued)
+    lifetime = timedelta(minutes=settings.access_token_minutes)
+    print(Tokens(settings.signing_key, clock=system_clock).issue(actor, lifetime)[0])
+
+
+async def _actor(database: Database, subject: str) -> Actor | None:
+    async with database.session() as session:
+        account = await identity.find(session, subject)
+    if account is None:
+        return await member_queries.actor(database.pool, subject)
+    return identity.actor_of(account) if account.is_active else None
 
 
 @app.command(name="import")
 def import_file(kind: ImportKind, file: Path, as_json: Json = False) -> None:
-    """Take in a .csv or .csv.gz file; refused rows go to FILE.rejected.csv."""
-    with books(Settings()) as dsn:
-        report, rejections = run(_with_database(dsn, lambda database: _import(database, kind, file)))
-    rejected = tabular.write_rejected(file, rejections)
+    """Take in a .csv or .csv.gz file; refused rows go to FILE.rejected.csv. Exit 1 when the file is unreadable."""
+    damage: list[tabular.Unreadable] = []
+    report, rejections = on_books(lambda database: _import(database, kind, file, damage))
+    if damage and report.read == 0:
+        fail(str(damage[0]))
     if as_json:
         print(report.model_dump_json())
     else:
-        console.print(_sums(f"{file.name}", report.model_dump()))
-    if rejected:
-        Console(stderr=True).print(f"{len(rejections)} refused rows with their reasons: {rejected}", soft_wrap=True)
+        console.print(_sums(file.name, report.model_dump()))
+    _leave_rejected(file, rejections)
+    if damage:
+        fail(f"{damage[0]}: only the {report.read:,} rows before it were read")
 
 
-async def _import(database: Database, kind: ImportKind, file: Path) -> tuple[tabular.Report, list[tabular.Rejection]]:
+async def _import(
+    database: Database, kind: ImportKind, file: Path, damage: list[tabular.Unreadable]
+) -> tuple[tabular.Report, list[tabular.Rejection]]:
     now = system_clock()
     match kind:
         case ImportKind.DEALERS:
-            return await dealers.import_dealers(database, tabular.open_rows(file, dealers.COLUMNS), now=now)
+            return await dealers.import_dealers(database, _rows(file, dealers.COLUMNS, damage), now=now)
         case ImportKind.MEMBERS:
-            return await members.import_members(database, tabular.open_rows(file, members.COLUMNS), now=now)
+            return await members.import_members(database, _rows(file, members.COLUMNS, damage), now=now)
         case ImportKind.ORDERS:
-            return await visits.import_orders(database, tabular.open_rows(file, ORDER_COLUMNS), actor="cli", now=now)
+            return await visits.import_orders(database, _rows(file, ORDER_COLUMNS, damage), actor="cli", now=now)
+
+
+def _rows(file: Path, columns: Sequence[str], damage: list[tabular.Unreadable]) -> Iterator[tabular.Row]:
+    """The file's rows, up to where it is damaged: they are taken all the same, and counted."""
+    try:
+        yield from tabular.open_rows(file, columns)
+    except tabular.Unreadable as error:
+        damage.append(error)
+
+
+def _leave_rejected(file: Path, rejections: Sequence[tabular.Rejection]) -> None:
+    errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    try:
+        if target := tabular.write_rejected(file, rejections):
+            errors.print(f"{len(rejections):,} refused rows with their reasons: {target}")
+    except OSError as error:
+        errors.print(f"{error.filename} can be neither written nor removed: {error.strerror}")
+        for rejection in rejections[:20]:
+            errors.print(f"  line {rejection.line}: {rejection.reason}")
 
 
 @app.command()
@@ -247,12 +319,7 @@ def close(
     as_json: Json = False,
 ) -> None:
     """Seal a month and issue its statements; a sealed month is shown as it is."""
-    with books(Settings()) as dsn:
-        closing = run(
-            _with_database(
-                dsn, lambda database: settlement.close(database, period, now=system_clock(), dry_run=dry_run)
-            )
-        )
+    closing = on_books(lambda database: settlement.close(database, period, now=system_clock(), dry_run=dry_run))
     if as_json:
         print(closing.model_dump_json())
     else:
@@ -262,33 +329,37 @@ def close(
 @app.command()
 def expire() -> None:
     """Book what has matured or lapsed by today (the worker does so every night)."""
-    with books(Settings()) as dsn:
-        swept = run(_with_database(dsn, lambda database: ledger.sweep(database.pool, now=system_clock())))
-    console.print(f"{swept.members} members touched, {swept.points} points expired")
+    swept = on_books(lambda database: ledger.sweep(database.pool, now=system_clock()))
+    console.print(f"{swept.members:,} members touched, {swept.points:,} points expired")
 
 
 @app.command()
 def verify(as_json: Json = False) -> None:
     """Re-derive every invariant of the books; exit 1 and name the rows when one fails."""
-    with books(Settings()) as dsn:
+    with books(configured()) as dsn:
         results = run(wiring.verify(dsn))
-    failed = {check.name: rows for check, rows in results if rows}
+    holds = not any(rows for _, rows in results)
     if as_json:
-        print(
-            json.dumps(
-                {"ok": not failed, "checks": {check.name: rows for check, rows in results}},
-                ensure_ascii=False,
-            )
-        )
+        checks = {check.name: rows for check, rows in results}
+        print(json.dumps({"ok": holds, "checks": checks}, ensure_ascii=False))
     else:
-        for check, rows in results:
-            console.print(f"{'[red]FAILS[/]' if rows else '[green]holds[/]'}  {check.name}: {check.description}")
-            for row in rows:
-                console.print(f"         {row}", markup=False, soft_wrap=True)
-        console.print(
-            f"{len(failed)} of {len(results)} invariants fail" if failed else f"all {len(results)} invariants hold"
-        )
-    raise typer.Exit(1 if failed else 0)
+        console.print(_checks(results), _verdict(results))
+    raise typer.Exit(0 if holds else 1)
+
+
+def _checks(results: wiring.Results) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for check, rows in results:
+        table.add_row("[red]fails[/]" if rows else "[green]holds[/]", check.name, Text(check.description))
+        for row in rows:
+            table.add_row("", "", Text(row, "red"))
+    return table
+
+
+def _verdict(results: wiring.Results) -> str:
+    if failing := [check.name for check, rows in results if rows]:
+        return f"[bold red]{len(failing)} of {len(results)} invariants fail: {', '.join(failing)}[/]"
+    return f"[bold green]all {len(results)} invariants hold[/]"
 
 
 @app.command(name="totals")
@@ -297,8 +368,7 @@ def show_totals(
     as_json: Json = False,
 ) -> None:
     """The programme's points by business date."""
-    with books(Settings()) as dsn:
-        sums = run(_with_database(dsn, lambda database: totals.read(database.pool, as_of)))
+    sums = on_books(lambda database: totals.read(database.pool, as_of))
     if as_json:
         print(sums.model_dump_json())
     else:
@@ -318,7 +388,7 @@ def bench(
         from bench.figures import BenchError
     except ImportError:
         fail("bench/ is not installed here: run it from a checkout, `make bench`")
-    with _server(Settings()) as dsn:
+    with _server(configured()) as dsn:
         try:
             report = benchmark.run(dsn, benchmark.Options(rounds, seconds, connections), Console(stderr=True))
         except BenchError as error:
@@ -331,7 +401,7 @@ def bench(
 
 
 def _sums(title: str, values: dict[str, Any]) -> Table:
-    table = Table(title=title, show_header=False)
+    table = Table(title=Text(title), show_header=False)
     for name, value in values.items():
         table.add_row(name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
     return table

@@ -29,15 +29,15 @@ class Settings(BaseSettings):
         default=None, description="any PostgreSQL >= 15; without it the embedded server is started"
     )
     data_dir: Path = Field(default_factory=default_data_dir, description="embedded server's data and local secret")
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=1, le=65535)
+    host: str = Field(default="127.0.0.1", description="address the API listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port the API listens on")
     workers: int = Field(default=1, ge=1, description="API processes")
     pool_size: int = Field(default=16, ge=1, description="connections per process on the posting path")
     session_pool_size: int = Field(default=16, ge=1, description="connections per process for everything else")
     secret: SecretStr | None = Field(
         default=None, description="signs tokens and codes; without it one is made and kept in data_dir"
     )
-    access_token_minutes: int = Field(default=15, ge=1)
+    access_token_minutes: int = Field(default=15, ge=1, description="life of an access token")
     first_period: date = Field(
         default=date(2025, 5, 1), description="first month of the books; earlier ones are closed"
     )

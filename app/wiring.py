@@ -12,10 +12,12 @@ from app.settlement.verify import CHECKS as SETTLEMENT
 from app.visits.verify import CHECKS as VISITS
 
 CHECKS: Sequence[Check] = (*POINTS, *VISITS, *SETTLEMENT)
+Results = Sequence[tuple[Check, Sequence[str]]]
+"""Each check with the rows that disagree."""
 
 
 async def open_books(dsn: str, first_period: date, rate_fen_per_thousand: int) -> None:
-    """Give an empty ledger its first month and the general contract from that month on; opened books are left as they are."""
+    """Give an empty ledger its first month and the general contract from then on; opened books stay as they are."""
     connection = await db.connect(dsn)
     try:
         async with connection.transaction():
@@ -28,8 +30,8 @@ async def open_books(dsn: str, first_period: date, rate_fen_per_thousand: int) -
         await connection.close()
 
 
-async def verify(dsn: str) -> list[tuple[Check, list[str]]]:
-    """Every check with the rows that disagree, all seen at one moment."""
+async def verify(dsn: str) -> Results:
+    """Every check, all seen at one moment."""
     connection = await db.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):

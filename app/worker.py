@@ -25,7 +25,12 @@ EVERY_MINUTE = "* * * * *"
 SILENCE = timedelta(seconds=30)
 """A job whose worker has not been heard of for so long is taken over by another."""
 
-_PASSING = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.TransactionRollbackError, OSError)
+_PASSING = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    OSError,
+)
 _ATTEMPTS = 5
 
 

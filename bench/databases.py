@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from hashlib import md5
-from importlib.resources import as_file
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
@@ -14,7 +14,6 @@ from app.chapters.imports import import_dealers
 from app.core import db, migrations, tabular
 from app.core.clock import china_date, month_of, system_clock
 from app.core.db import Database
-from app.demo.past import DATA
 from app.earning.rules import Rule
 from app.members.imports import COLUMNS as MEMBER_COLUMNS
 from app.members.imports import import_members
@@ -23,6 +22,7 @@ from app.points.ledger import HQ, BatchEarning
 from app.wiring import open_books
 from bench.figures import BenchError
 
+SHIPPED = Path(__file__).parents[1] / "app" / "demo" / "data"
 FIRST_PERIOD = date(2025, 5, 1)
 DEALER = "BJ001"
 """Where the measured postings happen."""
@@ -78,10 +78,9 @@ async def _load_network(dsn: str) -> None:
     await open_books(dsn, FIRST_PERIOD, 5000)
     now = system_clock()
     async with Database.open(dsn) as database:
-        with as_file(DATA / "dealers.csv.gz") as file:
-            await import_dealers(database, tabular.open_rows(file, DEALER_COLUMNS), now=now, opened_on=FIRST_PERIOD)
-        with as_file(DATA / "members.csv.gz") as file:
-            await import_members(database, tabular.open_rows(file, MEMBER_COLUMNS), now=now)
+        dealers = tabular.open_rows(SHIPPED / "dealers.csv.gz", DEALER_COLUMNS)
+        await import_dealers(database, dealers, now=now, opened_on=FIRST_PERIOD)
+        await import_members(database, tabular.open_rows(SHIPPED / "members.csv.gz", MEMBER_COLUMNS), now=now)
 
 
 def fill_wallets(dsn: str) -> None:

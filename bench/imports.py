@@ -1,6 +1,6 @@
 """`club import orders` on the shipped purchases: the import itself, and the whole command as its user waits for it.
 
-`python -m bench.imports FILE` times the import itself, in a process as fresh as the command's.
+`python -m bench.imports` times the import itself, in a process as fresh as the command's.
 """
 
 import asyncio
@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from app.core import tabular
@@ -17,20 +16,23 @@ from app.core.db import Database
 from app.settings import Settings
 from app.visits.rules import COLUMNS
 from app.visits.service import OrderReport, import_orders
+from bench.databases import SHIPPED
 from bench.figures import BenchError
 from bench.service import ROOT, environment
 
+ORDERS = SHIPPED / "repair_orders.csv.gz"
 
-def itself(dsn: str, file: Path) -> float:
+
+def itself(dsn: str) -> float:
     """Rows per second of the import, from the first row read to the last one committed."""
-    answer = _run(dsn, ["bench.imports", str(file)])
+    answer = _run(dsn, ["bench.imports"])
     return int(answer["read"]) / float(answer["seconds"])
 
 
-def command(dsn: str, file: Path) -> float:
+def command(dsn: str) -> float:
     """Rows per second of `club import orders FILE`, from the process's start to its end."""
     began = time.perf_counter()
-    answer = _run(dsn, ["app.cli", "import", "orders", str(file), "--json"])
+    answer = _run(dsn, ["app.cli", "import", "orders", str(ORDERS), "--json"])
     return int(answer["read"]) / (time.perf_counter() - began)
 
 
@@ -46,18 +48,18 @@ def _run(dsn: str, module: list[str]) -> dict[str, Any]:
     return answer
 
 
-async def _timed(dsn: str, file: Path) -> tuple[OrderReport, float]:
+async def _timed(dsn: str) -> tuple[OrderReport, float]:
     async with Database.open(dsn) as database:
         began = time.perf_counter()
-        report, _ = await import_orders(database, tabular.open_rows(file, COLUMNS), actor="bench", now=system_clock())
+        report, _ = await import_orders(database, tabular.open_rows(ORDERS, COLUMNS), actor="bench", now=system_clock())
         return report, time.perf_counter() - began
 
 
 def main() -> None:
-    """Time the import of the file named as argument into the database of CLUB_DATABASE_URL."""
+    """Time the import into the database of CLUB_DATABASE_URL."""
     url = Settings().database_url
     assert url is not None
-    report, seconds = asyncio.run(_timed(url.get_secret_value(), Path(sys.argv[1])))
+    report, seconds = asyncio.run(_timed(url.get_secret_value()))
     print(json.dumps(report.model_dump() | {"seconds": seconds}))
 
 

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from importlib.resources import as_file
-from pathlib import Path as File
 from uuid import uuid4
 
 from rich.console import Console
 
 from app.core.actors import Actor, Role
 from app.core.clock import system_clock
-from app.demo.past import DATA
 from app.identity.tokens import Tokens
 from bench import databases, imports, load, pgbench, service
 from bench.figures import TITLES, BenchError, Path, Report, Round
@@ -63,17 +60,12 @@ class _Stage:
     books: str
     """The network and wallets with points."""
     service: Service
-    orders: File
 
     @classmethod
     @contextmanager
     def set(cls, server: str, console: Console) -> Iterator["_Stage"]:
         """Fill the databases, then start the service: plans made while tables are empty stay slow."""
-        with (
-            databases.scratch(server) as tpc_b,
-            databases.scratch(server) as network,
-            as_file(DATA / "repair_orders.csv.gz") as orders,
-        ):
+        with databases.scratch(server) as tpc_b, databases.scratch(server) as network:
             with console.status("filling the databases"):
                 pgbench.prepare(tpc_b)
                 databases.load_network(network)
@@ -82,7 +74,7 @@ class _Stage:
                     databases.fill_wallets(books)
                     databases.settle(server)
                 with service.running(books) as serving:
-                    yield cls(server, tpc_b, network, books, serving, orders)
+                    yield cls(server, tpc_b, network, books, serving)
 
 
 class _Bench:
@@ -128,9 +120,9 @@ class _Bench:
         self._next_wallet += result.answered
         return result.per_second
 
-    def _import(self, measure: Callable[[str, File], float]) -> float:
+    def _import(self, measure: Callable[[str], float]) -> float:
         with databases.scratch(self.stage.server, template=self.stage.network) as dsn:
-            return measure(dsn, self.stage.orders)
+            return measure(dsn)
 
 
 def _under_load(order: load.Order) -> load.Result:

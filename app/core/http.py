@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import asyncpg
 import orjson
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ValidationException
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers, MutableHeaders
@@ -212,11 +213,13 @@ def _on_unexpected(request: Request, error: Exception) -> Response:
 
 
 def describe(error: BaseException) -> str:
-    """An exception for the log; database errors without their texts, which quote values (personal data)."""
+    """An exception for the log; those of the database and of schemas without their texts, which quote personal data."""
     if isinstance(error, DBAPIError):
         return describe(error.orig) if error.orig is not None else type(error).__name__
     if isinstance(error, asyncpg.PostgresError) or hasattr(error, "sqlstate"):
         return f"{type(error).__name__} sqlstate={_sqlstate(error)}"
+    if isinstance(error, ValidationException | ValidationError):
+        return f"{type(error).__name__} " + ", ".join(f"{fault['type']} at {fault['loc']}" for fault in error.errors())
     return f"{type(error).__name__}: {error}"
 
 

@@ -1,10 +1,12 @@
-"""How every process of the service begins."""
+"""How every process of the service begins, and how it ends undisturbed."""
 
 import logging
 import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from threading import Thread
 
@@ -21,3 +23,13 @@ def begin() -> None:
 def _follow(parent: BaseProcess) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def undisturbed_end() -> Iterator[None]:
+    """See that what follows the block, the process's end, is not cut short: it would leave other processes behind."""
+    try:
+        yield
+    finally:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_IGN)

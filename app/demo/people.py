@@ -1,4 +1,4 @@
-"""One account per role, to look around with. Passwords come from this installation's secret, so none is in the repository."""
+"""One account per role, to look around with. Passwords come from the installation's secret: none is shipped."""
 
 import base64
 import hmac
@@ -28,7 +28,8 @@ HIRES = (
     Hire("finance.hz001", "杭州 HZ001 财务结算", Role.FINANCE_CLERK, "HZ001"),
     Hire(
         "dms", "dealers' management system", Role.API_CLIENT,
-        scopes=("members:apply", "members:write", "network:read", "orders:read", "orders:write", "points:earn", "points:read", "points:redeem", "points:reverse"),
+        scopes=("members:apply", "members:write", "network:read", "orders:read", "orders:write",
+                "points:earn", "points:read", "points:redeem", "points:reverse"),
     ),
 )  # fmt: skip
 
@@ -45,7 +46,8 @@ async def hire(database: Database, settings: Settings, now: datetime) -> None:
         for person in HIRES:
             if await identity.find(session, person.username) is None:
                 await identity.create_account(
-                    session, username=person.username, name=person.name, role=person.role, dealer_code=person.dealer_code,
+                    session, username=person.username, name=person.name, role=person.role,
+                    dealer_code=person.dealer_code,
                     password=None if person.role is Role.API_CLIENT else password(settings, person.username),
                     scopes=person.scopes, now=now,
                 )  # fmt: skip

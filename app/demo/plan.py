@@ -1,4 +1,4 @@
-"""Which members redeem how many points at which counter: drawn from the orders alone, so that it comes out the same every time."""
+"""Which members redeem how many points at which counter: drawn from the orders alone, so always the same."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date

@@ -1,67 +1,93 @@
 """What the demonstration says when it serves: where, who one may be, what to try; and the worker beside it."""
 
-import os
-import subprocess
+import multiprocessing
+import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
+import asyncpg
+
+from app import worker
 from app.core.actors import Actor, Role
 from app.core.clock import system_clock
 from app.core.db import Database
 from app.demo.people import HIRES, Hire, password
 from app.identity.tokens import Tokens
-from app.settings import Settings
+from app.settings import Settings, default_data_dir
+from app.settlement import queries as settled
 
 
 @contextmanager
-def background_worker(dsn: str, settings: Settings) -> Iterator[None]:
+def background_worker(dsn: str) -> Iterator[None]:
     """A worker process for as long as the block lasts."""
-    environment = os.environ | {"CLUB_DATABASE_URL": dsn, "CLUB_SECRET": settings.signing_key.decode()}
-    process = subprocess.Popen([sys.executable, "-m", "app.cli", "worker"], env=environment)
+    process = multiprocessing.get_context("spawn").Process(target=worker.main, args=(dsn,), name="worker")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for the command, which then ends it
+    process.start()
+    signal.signal(signal.SIGINT, before)
     try:
         yield
     finally:
         process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.join(timeout=20)
+        process.kill()
+        process.join()
 
 
 async def welcome(dsn: str, settings: Settings) -> str:
     """The words on the screen, with tokens that live as long as any."""
     async with Database.open(dsn) as database:
-        row = await database.pool.fetchrow(
-            """SELECT m.id, m.member_no, m.dealer_code FROM member m JOIN ledger.member_balance b ON b.member_id = m.id
-                WHERE m.dealer_code = 'SH001' ORDER BY b.available DESC LIMIT 1"""
-        )
-    assert row is not None
-    url = f"http://{settings.host}:{settings.port}"
+        member = await _a_member(database.pool)
+        month = await settled.last_sealed(database.pool)
     tokens = Tokens(settings.signing_key, clock=system_clock)
     life = timedelta(minutes=settings.access_token_minutes)
-    member = tokens.issue(Actor(row["member_no"], Role.MEMBER, None, row["id"]), life)[0]
-    program = next(hire for hire in HIRES if hire.role is Role.API_CLIENT)
-    client = tokens.issue(Actor(program.username, program.role, scopes=frozenset(program.scopes)), life)[0]
     staff = [hire for hire in HIRES if hire.role is not Role.API_CLIENT]
+    programs = [hire for hire in HIRES if hire.role is Role.API_CLIENT]
+
+    def token(actor: Actor) -> str:
+        return tokens.issue(actor, life)[0]
+
+    own = token(Actor(member["member_no"], Role.MEMBER, None, member["id"]))
+    url = f"http://{settings.host}:{settings.port}"
+    period = f"?period={month:%Y-%m}" if month else ""
+    club = _command(settings)
     return "\n".join(
         [
             f"\n[bold]API {url}/api/v1   docs {url}/docs[/]   (Ctrl-C stops all of it)\n",
-            "sign-ins (POST /api/v1/sign-in):",
-            *(_sign_in(hire, settings) for hire in staff),
-            f"  {'member ' + row['member_no']:<24} token {member}",
-            f"  {program.username:<24} token {client}",
-            f"tokens live {settings.access_token_minutes} minutes; a new one: club token SUBJECT\n",
-            "try:",
-            f"  curl -s {url}/api/v1/members/{row['id']}/points -H 'Authorization: Bearer {member}'",
+            "Staff sign in with a password; programs and members have a token"
+            f" (good for {settings.access_token_minutes} minutes):",
+            *(f"  {hire.username:<14} password {password(settings, hire.username)}   {hire.name}" for hire in staff),
+            *(f"  {hire.username:<14} token {token(_program(hire))}   {hire.name}" for hire in programs),
+            f"  {member['member_no']:<14} token {own}   {member['name']}, a member",
+            f"A new token: {club} token NAME\n",
+            "To try in another terminal:",
             f"  curl -s {url}/api/v1/sign-in -H 'Content-Type: application/json'"
             f""" -d '{{"username": "hq", "password": "{password(settings, "hq")}"}}'""",
-            f'  curl -s {url}/api/v1/statements?period=2026-10 -H "Authorization: Bearer $(.venv/bin/club token finance.hz001)"',
+            f"  curl -s {url}/api/v1/members/{member['id']}/points -H 'Authorization: Bearer {own}'",
+            f"  curl -s '{url}/api/v1/statements{period}' -H \"Authorization: Bearer $({club} token finance.hz001)\"\n",
         ]
     )
 
 
-def _sign_in(hire: Hire, settings: Settings) -> str:
-    return f"  {hire.username:<24} password {password(settings, hire.username)}   {hire.name}"
+async def _a_member(connection: asyncpg.Pool) -> asyncpg.Record:
+    """A member with points to look at."""
+    row = await connection.fetchrow(
+        """SELECT m.id, m.member_no, m.name FROM member m JOIN ledger.member_balance b ON b.member_id = m.id
+            WHERE m.status = 'active' AND m.dealer_code = 'SH001' ORDER BY b.available DESC LIMIT 1"""
+    )
+    assert row is not None
+    return row
+
+
+def _program(hire: Hire) -> Actor:
+    return Actor(hire.username, hire.role, scopes=frozenset(hire.scopes))
+
+
+def _command(settings: Settings) -> str:
+    """How this command is called from here, with the data folder when it is not the usual one."""
+    usual = settings.data_dir == default_data_dir()
+    folder = "" if usual else f"CLUB_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))} "
+    return folder + shlex.quote(sys.argv[0] if Path(sys.argv[0]).name == "club" else ".venv/bin/club")

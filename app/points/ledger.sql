@@ -7,6 +7,7 @@
 --   1. the request key            advisory, so that a retry waits for the first answer
 --   2. the earning's document     advisory, so that a cause is accepted once whoever brings it
 --   3. the period                 advisory, shared by posters, exclusive for the closer, who takes nothing else
+--      (who opens a missing month, poster or closer, has locked it so before, and holds the opening's lock to the end)
 --   4. the member_balance row     the one lock that spending and earning share
 -- A batch takes 3 for its months in order, then 4 for its members in order; its causes are guarded by its caller's key.
 -- What matures or lapses on the way (`touch`) may need another month's 3 under 4; should a closer queue between, the
@@ -390,7 +391,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   ON CONFLICT (member_id) DO UPDATE SET is_open = true
 $$;
 
--- A closed wallet keeps its points and accepts no new posting until it is opened again.
+-- A closed wallet keeps its points, which mature and expire as ever; nothing else is posted until it is opened again.
 CREATE OR REPLACE FUNCTION ledger.close_wallet(p_member uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   UPDATE ledger.member_balance SET is_open = false WHERE member_id = p_member

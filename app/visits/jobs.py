@@ -153,8 +153,9 @@ def _progress(job_id: UUID, line: int) -> Sink:
         nonlocal line
         r = done.report
         updated = await connection.execute(
-            """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4, already_known = already_known + $5,
-                      refused = refused + $6, points = points + $7 WHERE id = $1 AND line = $8 AND status = 'running'""",
+            """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4,
+                      already_known = already_known + $5, refused = refused + $6, points = points + $7
+                WHERE id = $1 AND line = $8 AND status = 'running'""",
             job_id, done.last_line, r.read, r.posted, r.already_known, r.refused, r.points, line,
         )  # fmt: skip
         if updated != "UPDATE 1":

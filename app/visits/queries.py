@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -142,15 +142,16 @@ async def page(
     vin: str | None,
     after: tuple[str | int, ...] | None,
     limit: int,
-) -> list[asyncpg.Record]:
+) -> list[dict[str, Any]]:
     """Orders by dealer and number, all revisions, after a position."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         """SELECT * FROM repair_order
             WHERE ($1::text IS NULL OR dealer_code = $1) AND ($2::text IS NULL OR vin = $2)
               AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5::bigint))
             ORDER BY dealer_code, order_no, revision LIMIT $6""",
         dealer_code, vin, *(after or (None,) * 3), limit,
     )  # fmt: skip
+    return [dict(row) for row in rows]
 
 
 async def job(connection: Connection, job_id: UUID, owner: str | None) -> asyncpg.Record:

@@ -24,6 +24,7 @@ from app.visits.rules import Order, parse_order
 
 CHUNK = 5_000
 _ATTEMPTS = 5
+"""How often a chunk is written in vain: each time another import was first leaves fewer orders and does not count."""
 
 
 class OrderReport(Report):
@@ -213,13 +214,17 @@ class _Books:
         return task
 
     async def _write(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
-        for _ in range(_ATTEMPTS):
+        vain = 0
+        while True:
             try:
                 return await self._write_once(prepared, before, sent)
             except (asyncpg.UniqueViolationError, _Stale):
                 # another import was first with one of the orders, or a wallet was closed: match the chunk anew
-                prepared = await self.prepare(prepared.judged, before)
-        return await self._write_once(prepared, before, sent)
+                again = await self.prepare(prepared.judged, before)
+                vain += len(again.accepted) == len(prepared.accepted)
+                if vain == _ATTEMPTS:
+                    raise
+                prepared = again
 
     async def _write_once(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
         async with self.db.connection() as connection:

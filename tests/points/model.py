@@ -11,7 +11,7 @@ from typing import NamedTuple
 PARTS = ("pending", "available", "held", "spent", "expired", "reversed", "repaid", "carried")
 
 
-class Refused(Exception):  # noqa: N818 (named as the house names its problems)
+class Refused(Exception):
     """A business refusal; `type` is the problem's stable type."""
 
     def __init__(self, type_: str) -> None:

@@ -221,7 +221,7 @@ async def test_the_sweep_races_redemptions(database: Database, owner: asyncpg.Co
 
 async def test_a_month_closes_under_thirty_earnings(database: Database, owner: asyncpg.Connection) -> None:
     """Each posting is in the month as it was sealed, or in the next; one after the close is in the next."""
-    closing = date(2026, 8, 1)
+    closing = date(2026, 6, 1)
     await seal_through(database, add_months(closing, -1))
     members = await open_wallets(database, 30)
 
@@ -229,16 +229,38 @@ async def test_a_month_closes_under_thirty_earnings(database: Database, owner: a
         async with database.transaction() as connection:
             await seal(connection, closing)
 
-    earnings = [
-        ledger.earn(database.pool, earning(member, 10, booked_on=date(2026, 8, 20)), request()) for member in members
-    ]
+    booked_on = closing + timedelta(days=19)
+    earnings = [ledger.earn(database.pool, earning(member, 10, booked_on=booked_on), request()) for member in members]
     outcomes = await together(*earnings[:15], close(), *earnings[15:])
     assert outcomes.pop(15) is None
-    late = await ledger.earn(database.pool, earning(members[0], 10, booked_on=date(2026, 8, 20)), request())
+    late = await ledger.earn(database.pool, earning(members[0], 10, booked_on=booked_on), request())
     assert late.period == add_months(closing, 1)
     periods = {o.period for o in outcomes if isinstance(o, Posting)}
     assert kinds(outcomes) == Counter(posted=30)
     assert periods <= {closing, late.period}
+    assert await failures(owner) == {}
+
+
+async def test_a_month_without_postings_closes_under_its_first(
+    database: Database, member: UUID, owner: asyncpg.Connection
+) -> None:
+    """Both want the month's partition made: the closer must not take that lock before the month's."""
+    closing = date(2026, 8, 1)
+    await seal_through(database, add_months(closing, -1))
+    assert not await owner.fetchval("SELECT EXISTS (SELECT FROM ledger.period WHERE period = $1)", closing)
+
+    async def close() -> None:
+        async with database.transaction() as connection:
+            await seal(connection, closing)
+
+    async with owner.transaction():
+        await owner.execute("SELECT pg_advisory_xact_lock(7309999999)")
+        closer = asyncio.ensure_future(close())
+        await asyncio.sleep(0.2)
+        first = asyncio.ensure_future(ledger.earn(database.pool, earning(member, 10, booked_on=closing), request()))
+        await asyncio.sleep(0.2)
+    await closer
+    assert (await first).period == add_months(closing, 1)
     assert await failures(owner) == {}
 
 
@@ -254,7 +276,7 @@ async def test_a_closer_waits_for_the_posting_under_way(
             await ledger.seal_period(connection, closing, b"statements", now=NOW)
 
     async with database.transaction() as connection:
-        posting = await ledger.earn(connection, earning(member, 10, booked_on=date(2026, 9, 20)), request())
+        posting = await ledger.earn(connection, earning(member, 10, booked_on=closing + timedelta(days=19)), request())
         closer = asyncio.ensure_future(close())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(closer), 0.3)
@@ -263,8 +285,8 @@ async def test_a_closer_waits_for_the_posting_under_way(
     assert await failures(owner) == {}
 
 
-async def test_a_batch_opens_a_month_while_another_closes(database: Database, owner: asyncpg.Connection) -> None:
-    """It holds the closing month and wants a new one made; the closer holds nothing that it would wait for."""
+async def test_one_opens_a_month_while_another_closes_one(database: Database, owner: asyncpg.Connection) -> None:
+    """Who opens a month and then posts to the closing one waits for its closer, who waits for nobody."""
     closing, (member,) = date(2026, 10, 1), await open_wallets(database)
     later = NOW + timedelta(days=80)
     await ledger.earn(database.pool, earning(member, 10, booked_on=closing), request())
@@ -273,11 +295,13 @@ async def test_a_batch_opens_a_month_while_another_closes(database: Database, ow
     async def close() -> None:
         async with database.transaction() as connection:
             await seal(connection, closing)
+            await asyncio.sleep(0.2)
 
     async with database.transaction() as connection:
-        await ledger.earn(connection, earning(member, 10, booked_on=closing), request())
-        closer = asyncio.ensure_future(close())
-        await asyncio.sleep(0.3)
         await ledger.earn(connection, earning(member, 10, booked_on=date(2027, 2, 1)), request(now=later))
+        closer = asyncio.ensure_future(close())
+        await asyncio.sleep(0.1)
+        late = await ledger.earn(connection, earning(member, 10, booked_on=closing), request())
     await closer
+    assert late.period == add_months(closing, 1)
     assert await failures(owner) == {}

@@ -5,6 +5,7 @@ import gzip
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -203,6 +204,21 @@ async def test_two_imports_of_one_file_share_the_work(shop: Shop, monkeypatch: p
         total.add(report)
     assert (total.posted, total.already_known, total.points) == (2_000, 4_000, 2_000 * 123)
     assert await stored(shop) == (before[0] + 2_000, before[1] + 2_000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_many_imports_of_shuffled_files(shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int):
+    monkeypatch.setattr(service, "CHUNK", 15)
+    shuffled = Random(seed)
+    cars = [(await shop.member()).vin for _ in range(10)]
+    orders = [order(shuffled.choice(cars)) for _ in range(300)]
+    files = [shuffled.sample(orders, len(orders)) for _ in range(4)]
+    async with asyncio.timeout(30):
+        reports = await asyncio.gather(
+            *(import_orders(shop.api.db, rows(file), actor="test", now=NOW) for file in files)
+        )
+    assert sum(report.posted for report, _ in reports) == 300
+    assert sum(report.already_known for report, _ in reports) == 900
 
 
 async def test_of_two_files_that_disagree_one_stands(shop: Shop, member: Person, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,175 @@
+"""What docs/ shows of the code: `make docs` writes it (python -m tests.generated), tests say when it has drifted."""
+
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic_core import PydanticUndefined
+
+import app as package
+from app.core.actors import Role
+from app.core.catalogue import Language, texts
+from app.core.http import Requires
+from app.core.problems import Problem
+from app.main import ROUTERS, create_app
+from app.settings import Settings
+
+DOCS = Path(__file__).parents[1] / "docs"
+Row = Iterable[str]
+
+
+# --- the API ---
+
+
+def api() -> FastAPI:
+    """The app, never started: its document needs no database."""
+    return create_app(Settings(secret="only to write documents", database_url=None), "")
+
+
+def openapi() -> str:
+    """The OpenAPI document as it is committed."""
+    return json.dumps(api().openapi(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+class Access(NamedTuple):
+    """A route and who may call it; `requires` is None where nobody is asked for."""
+
+    method: str
+    path: str
+    operation: str
+    requires: Requires | None
+
+
+def access() -> list[Access]:
+    """Every route under /api/v1, in the order of the routers."""
+    routes = [route for router in ROUTERS for route in router.routes]
+    return [
+        Access(method, route.path, route.name, next(_requirements(route.dependant), None))
+        for route in routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
+
+
+def _requirements(dependant: Dependant) -> Iterator[Requires]:
+    for dependency in dependant.dependencies:
+        if isinstance(dependency.call, Requires):
+            yield dependency.call
+        yield from _requirements(dependency)
+
+
+def access_table() -> str:
+    """Who may call what."""
+    heads = ["route", "operation", *(role.value.replace("_", " ") for role in Role if role is not Role.API_CLIENT)]
+    return _table([*heads, "API client with"], (_access_row(entry) for entry in access()))
+
+
+def _access_row(entry: Access) -> Row:
+    people = [role for role in Role if role is not Role.API_CLIENT]
+    start = [f"{entry.method} {entry.path}", f"`{entry.operation}`"]
+    if entry.requires is None:
+        return [*start, *("anyone" for _ in people), "anyone"]
+    return [*start, *("✓" if role in entry.requires.roles else "" for role in people), _scope(entry.requires)]
+
+
+def _scope(requires: Requires) -> str:
+    if Role.API_CLIENT not in requires.roles:
+        return ""
+    return "any scope" if requires.any_scope else f"`{requires.scope}`"
+
+
+# --- problems ---
+
+
+def problem_kinds() -> list[type[Problem]]:
+    """Every kind of refusal the app defines, by type."""
+    for module in pkgutil.walk_packages(package.__path__, "app."):
+        importlib.import_module(module.name)
+    return sorted((kind for kind in _subclasses(Problem) if hasattr(kind, "type")), key=lambda kind: kind.type)
+
+
+def _subclasses(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def problems_table() -> str:
+    """Every problem type with its status and English texts."""
+    english = texts(Language.EN)
+    rows = {
+        kind.type: [f"`{kind.type}`", str(kind.status), english[f"{kind.type}.title"], english[f"{kind.type}.detail"]]
+        for kind in problem_kinds()
+    }
+    return _table(["type", "status", "title", "detail"], rows.values())
+
+
+# --- settings ---
+
+DEFAULTS = {"data_dir": "the user's data folder; for root `/var/lib/owner-club`"}
+"""Defaults that depend on who runs the service."""
+
+
+def settings_table() -> str:
+    """Every environment variable."""
+    rows = (
+        [f"`CLUB_{name.upper()}`", DEFAULTS.get(name) or _default(field.default), field.description or ""]
+        for name, field in Settings.model_fields.items()
+    )
+    return _table(["variable", "default", "meaning"], rows)
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value is PydanticUndefined else f"`{value}`"
+
+
+# --- writing ---
+
+
+def _table(heads: Iterable[str], rows: Iterable[Row]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n".replace("  |", " |") for line in lines)
+
+
+def _within(name: str, table: Callable[[], str]) -> Callable[[], str]:
+    """A page as it is, with the table between its two marks made anew."""
+
+    def page() -> str:
+        text = (DOCS / name).read_text(encoding="utf-8")
+        new, count = re.subn(
+            r"(<!-- written by make docs -->\n).*?(<!-- end -->)",
+            lambda found: f"{found[1]}\n{table()}\n{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+        assert count == 1, f"{name} needs one pair of marks"
+        return new
+
+    return page
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "openapi.json": openapi,
+    "access.md": _within("access.md", access_table),
+    "api.md": _within("api.md", problems_table),
+    "settings.md": _within("settings.md", settings_table),
+}
+"""Files in docs/ and how they should read."""
+
+
+def main() -> None:
+    """Write them."""
+    for name, text in FILES.items():
+        (DOCS / name).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
