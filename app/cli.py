@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,16 +14,14 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import asyncpg
 import typer
-import uvicorn
 from alembic.util import CommandError
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from uvicorn.supervisors import Multiprocess
 
 from app import demo as demonstration
-from app import wiring, worker
+from app import serving, wiring, worker
 from app.chapters import imports as dealers
 from app.core import db, embedded, migrations, process, tabular
 from app.core.actors import Actor
@@ -41,12 +38,8 @@ from app.settlement import service as settlement
 from app.visits import service as visits
 from app.visits.rules import COLUMNS as ORDER_COLUMNS
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="The owner club's service and its books.",
-)
+HELP = "The owner club's service and its books."
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
 Result = TypeVar("Result")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -60,10 +53,10 @@ class ImportKind(StrEnum):
     ORDERS = "orders"
 
 
-def fail(message: str, code: int = 1) -> NoReturn:
-    """Leave with a word on stderr."""
+def fail(message: str) -> NoReturn:
+    """Leave with a word on stderr and exit code 1."""
     Console(stderr=True).print(f"club: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+    raise typer.Exit(1)
 
 
 def main() -> None:
@@ -79,7 +72,15 @@ def configured() -> Settings:
         return Settings()
     except ValidationError as error:
         # what was given stays unsaid: it may be a password
-        fail("; ".join(f"CLUB_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+        words = [f"CLUB_{fault['loc'][0]}".upper() + f": {fault['msg']}" for fault in error.errors()]
+        fail("; ".join(words).replace("Value error, ", ""))
+
+
+def _key(settings: Settings) -> bytes:
+    try:
+        return settings.signing_key
+    except OSError as error:
+        fail(f"CLUB_SECRET is not set, and {error.filename} cannot be used: {error.strerror}")
 
 
 @contextmanager
@@ -177,40 +178,20 @@ def serve() -> None:
     """Serve the API on CLUB_HOST:CLUB_PORT with CLUB_WORKERS processes, until Ctrl-C or SIGTERM (exit 0)."""
     settings = configured()
     with _listening(settings) as port, books(settings) as dsn:
-        serve_api(settings, dsn, port)
+        _key(settings)
+        serving.serve(settings, dsn, port)
 
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """The port, taken before anything else is done; who connects early waits until the API answers."""
+    """The port, taken before anything else is done."""
     try:
-        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        port = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        port = serving.listen(settings)
     except OSError as error:
-        fail(f"port {settings.port} on {settings.host} cannot be used ({error.strerror}): set CLUB_PORT to another")
+        why = (error.strerror or str(error)).partition(" (")[0]
+        fail(f"port {settings.port} on {settings.host} cannot be used ({why}): set CLUB_PORT to another")
     with port:
         yield port
-
-
-def serve_api(settings: Settings, dsn: str, port: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
-    # worker processes read their settings anew
-    os.environ |= {
-        "CLUB_DATABASE_URL": dsn,
-        "CLUB_SECRET": settings.signing_key.decode(),
-        "CLUB_SMS": settings.sms,
-    }
-    config = uvicorn.Config(
-        "app.main:from_environment", factory=True, workers=settings.workers, loop="uvloop", http="httptools",
-        access_log=False, log_level="warning", timeout_graceful_shutdown=10, server_header=False,
-    )  # fmt: skip
-    with suppress(KeyboardInterrupt), process.undisturbed_end():
-        # a server that has ended in good order raises the signal again; here its end is the command's, and it is well
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        if settings.workers > 1:
-            Multiprocess(config, [port]).run()
-        else:
-            uvicorn.Server(config).run([port])
 
 
 @app.command(name="worker")
@@ -225,11 +206,12 @@ def demo(serve: Annotated[bool, typer.Option(help="serve the API when the past i
     """Load the shipped network and purchases, settle every past month, then serve the API."""
     settings = configured().model_copy(update={"sms": "console"})
     with _listening(settings) if serve else nullcontext() as port, books(settings, migrated=True) as dsn:
+        _key(settings)
         run(_live_through_the_past(dsn, settings))
         if port is not None:
             with demonstration.background_worker(dsn):
                 console.print(run(demonstration.welcome(dsn, settings)), highlight=False, soft_wrap=True)
-                serve_api(settings, dsn, port)
+                serving.serve(settings, dsn, port)
 
 
 async def _live_through_the_past(dsn: str, settings: Settings) -> None:
@@ -244,16 +226,14 @@ async def _live_through_the_past(dsn: str, settings: Settings) -> None:
 
 
 @app.command()
-def token(
-    subject: Annotated[str, typer.Argument(help="a username, a program's name or a member number")],
-) -> None:
+def token(subject: Annotated[str, typer.Argument(help="a username, program or member number")]) -> None:
     """Print a short access token for an existing account or member."""
     settings = configured()
     actor = on_books(lambda database: _actor(database, subject))
     if actor is None:
         fail(f"there is no active account or member {subject!r}")
     lifetime = timedelta(minutes=settings.access_token_minutes)
-    print(Tokens(settings.signing_key, clock=system_clock).issue(actor, lifetime)[0])
+    print(Tokens(_key(settings), clock=system_clock).issue(actor, lifetime)[0])
 
 
 async def _actor(database: Database, subject: str) -> Actor | None:

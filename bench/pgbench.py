@@ -4,7 +4,10 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
 
 from app.core.db import APP_ROLE
 from app.core.embedded import bin_dir
@@ -14,6 +17,8 @@ from bench.figures import BenchError
 SCALE = 50
 LOAD = ["-c", "16", "-j", "2", "-M", "prepared"]
 """The same for all: clients, threads, protocol."""
+WARM_UP_SECONDS = 1
+"""Not counted."""
 
 # pgbench replaces :name even in quotes; keys are its own numbers, as gen_random_uuid() opens /dev/urandom each time
 _DRAW = f"\\set i random(0, {WALLETS - 1})\n\\set r random(1, 9000000000000000000)\n"
@@ -37,7 +42,7 @@ def prepare(dsn: str) -> None:
 
 def tpc_b(dsn: str, seconds: int) -> float:
     """TPC-B's transactions per second."""
-    return _rate(_pgbench(dsn, [*LOAD, "-T", str(seconds)]))
+    return _load(dsn, seconds).per_second
 
 
 def calls(dsn: str, script: str, seconds: int) -> float:
@@ -45,22 +50,36 @@ def calls(dsn: str, script: str, seconds: int) -> float:
     with tempfile.TemporaryDirectory() as folder, all_posted(dsn) as claimed:
         file = Path(folder) / "call.sql"
         file.write_text(script, encoding="utf-8")
-        said = _pgbench(dsn, [*LOAD, "-n", "-T", str(seconds), "-f", str(file)], f"-c role={APP_ROLE}")
-        claimed.append(int(_found(r"actually processed: (\d+)", said)))
-    return _rate(said)
+        load = _load(dsn, seconds, ["-n", "-f", str(file)], f"-c role={APP_ROLE}")
+        claimed.append(load.transactions)
+    return load.per_second
 
 
-def _rate(said: str) -> float:
-    if _found(r"failed transactions: (\d+)", said) != "0":
-        raise BenchError(f"pgbench had failures:\n{said}")
-    return float(_found(r"tps = ([0-9.]+)", said))
+class Outcome(NamedTuple):
+    """What pgbench says of its load."""
+
+    per_second: float
+    transactions: int
+    """All of them, with those of the warm-up."""
+
+    @classmethod
+    def read(cls, said: str) -> "Outcome":
+        """From pgbench's report, with a line of progress for every second.
+
+        Raises:
+            BenchError: it is none, or transactions failed.
+        """
+        # the first second opens connections and makes plans, which pooled connections do once in their life
+        _, *seconds = re.findall(r"^progress: [0-9.]+ s, ([0-9.]+) tps", said, re.MULTILINE) or [""]
+        processed = re.search(r"actually processed: (\d+)", said)
+        if not seconds or processed is None or "failed transactions: 0 " not in said:
+            raise BenchError(f"pgbench did not do its work:\n{said}")
+        return cls(mean(map(float, seconds)), int(processed[1]))
 
 
-def _found(pattern: str, said: str) -> str:
-    match = re.search(pattern, said)
-    if match is None:
-        raise BenchError(f"pgbench said nothing like {pattern!r}:\n{said}")
-    return match[1]
+def _load(dsn: str, seconds: int, options: Sequence[str] = (), server_options: str = "") -> Outcome:
+    timing = ["-T", str(WARM_UP_SECONDS + seconds), "-P", "1"]
+    return Outcome.read(_pgbench(dsn, [*LOAD, *timing, *options], server_options))
 
 
 def _pgbench(dsn: str, options: list[str], server_options: str = "") -> str:
@@ -71,4 +90,4 @@ def _pgbench(dsn: str, options: list[str], server_options: str = "") -> str:
     )
     if done.returncode != 0:
         raise BenchError(f"pgbench {' '.join(options)} failed: {done.stderr.strip()}")
-    return done.stdout
+    return done.stderr + done.stdout

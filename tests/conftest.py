@@ -28,8 +28,7 @@ def server() -> Iterator[str]:
         yield url
         return
     folder = Path(
-        os.environ.get("CLUB_TEST_DATA_DIR")
-        or Path(tempfile.gettempdir()) / f"owner-club-tests-{os.getuid()}"
+        os.environ.get("CLUB_TEST_DATA_DIR") or Path(tempfile.gettempdir()) / f"owner-club-tests-{os.getuid()}"
     )
     with embedded.server(folder) as dsn:
         yield dsn

@@ -48,14 +48,15 @@ class Access(NamedTuple):
 
 
 def access() -> list[Access]:
-    """Every route under /api/v1, in the order of the routers."""
+    """Every route under /api/v1, by path."""
     routes = [route for router in ROUTERS for route in router.routes]
-    return [
-        Access(method, route.path, route.name, next(_requirements(route.dependant), None))
+    found = [
+        Access(method, route.path_format, route.name, next(_requirements(route.dependant), None))
         for route in routes
         if isinstance(route, APIRoute)
-        for method in sorted(route.methods or ())
+        for method in route.methods or ()
     ]
+    return sorted(found, key=lambda entry: (entry.path, entry.method))
 
 
 def _requirements(dependant: Dependant) -> Iterator[Requires]:

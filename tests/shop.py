@@ -98,7 +98,9 @@ class Shop:
     async def at(self, moment: datetime) -> AsyncIterator[None]:
         """For a while it is another time; tokens are good all the same."""
         authenticate = self.api.app.state.authenticate
-        known = {token: authenticate(token) for token in (self.hq, self.advisor, self.director, self.foreign)}
+        known = {
+            token: authenticate(token) for token in (self.hq, self.advisor, self.director, self.foreign, self.program)
+        }
         self.api.app.state.authenticate = lambda token: known.get(token) or authenticate(token)
         self.api.app.state.now = moment
         try:

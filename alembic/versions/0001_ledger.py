@@ -11,11 +11,14 @@ LEDGER_SQL = Path(__file__).parents[2] / "app" / "points" / "ledger.sql"
 
 TABLES = """
 DO $$ BEGIN
-  CREATE ROLE club_app NOLOGIN;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'club_app') THEN CREATE ROLE club_app NOLOGIN; END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 DO $$ BEGIN
-  IF NOT pg_has_role(current_user, 'club_app', 'MEMBER') THEN GRANT club_app TO CURRENT_USER; END IF;
+  -- who made the role is its member, but since PostgreSQL 16 may not yet take it on
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN GRANT club_app TO CURRENT_USER; END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  IF NOT pg_has_role(current_user, 'club_app', 'MEMBER') THEN RAISE; END IF;
 END $$;
 
 CREATE SCHEMA ledger;

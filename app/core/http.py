@@ -182,7 +182,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 def _field_error(fault: Mapping[str, Any]) -> FieldError:
     source, *path = fault["loc"]
     parts = path if source == "body" else [source, *path]
-    pointer = "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
     context = {name: value for name, value in fault.get("ctx", {}).items() if not isinstance(value, Exception)}
     known = f"field.{fault['type']}" in catalogue.texts(Language.EN)
     return FieldError(pointer, fault["type"] if known else "value_invalid", context | {"message": fault["msg"]})

@@ -26,6 +26,16 @@ def _follow(parent: BaseProcess) -> None:
 
 
 @contextmanager
+def deaf_children() -> Iterator[None]:
+    """Start children that a terminal's Ctrl-C passes by as long as they do not ask for it: the parent ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def undisturbed_end() -> Iterator[None]:
     """See that what follows the block, the process's end, is not cut short: it would leave other processes behind."""
     try:

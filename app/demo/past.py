@@ -145,7 +145,7 @@ async def _planned(connection: Connection, month: date) -> list[Redemption]:
         month, add_months(month, 1),
     )  # fmt: skip
     balances = await connection.fetch(
-        """SELECT member_id, sum(CASE WHEN to_bucket = 'available' THEN points ELSE -points END)::bigint
+        """SELECT member_id, sum(CASE WHEN to_bucket = 'available' THEN points ELSE -points END)::bigint AS points
              FROM ledger.movement WHERE period < $1 AND 'available' IN (from_bucket, to_bucket) GROUP BY member_id""",
         month,
     )

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from app import worker
+from app.core import process
 from app.core.actors import Actor, Role
 from app.core.clock import system_clock
 from app.core.db import Database
@@ -24,17 +24,16 @@ from app.settlement import queries as settled
 @contextmanager
 def background_worker(dsn: str) -> Iterator[None]:
     """A worker process for as long as the block lasts."""
-    process = multiprocessing.get_context("spawn").Process(target=worker.main, args=(dsn,), name="worker")
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for the command, which then ends it
-    process.start()
-    signal.signal(signal.SIGINT, before)
+    child = multiprocessing.get_context("spawn").Process(target=worker.main, args=(dsn,), name="worker")
+    with process.deaf_children():
+        child.start()
     try:
         yield
     finally:
-        process.terminate()
-        process.join(timeout=20)
-        process.kill()
-        process.join()
+        child.terminate()
+        child.join(timeout=20)
+        child.kill()
+        child.join()
 
 
 async def welcome(dsn: str, settings: Settings) -> str:

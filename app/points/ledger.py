@@ -301,8 +301,8 @@ SELECT posted.idx - 1 FROM (
          array_agg(place) AS places, array_agg(cause) AS causes, array_agg(attempt) AS attempts,
          array_agg(booked_on) AS booked_on, array_agg(expires_on) AS expires_on
     FROM (SELECT * FROM staged_earning ORDER BY idx) ordered
-) s, ledger.earn_batch(s.members, s.points, s.funders, s.places, s.causes, s.attempts, s.booked_on, s.expires_on, $1, $2)
-     AS posted
+) s, ledger.earn_batch(s.members, s.points, s.funders, s.places, s.causes, s.attempts, s.booked_on, s.expires_on,
+                       $1, $2) AS posted
  WHERE posted.posting_no IS NULL"""
 
 

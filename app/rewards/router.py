@@ -95,8 +95,8 @@ async def redemptions_redeem(
     responses=POSTED | documented(problems.ExceedsOriginal, problems.WrongKind),
 )
 async def redemptions_refund(
-    member_id: UUID, posting_no: PostingNo, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey, now: Now,
-    settings: Config,
+    member_id: UUID, posting_no: PostingNo, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey,
+    now: Now, settings: Config,
 ) -> Response:  # fmt: skip
     """Give points of a redemption back to the lots they came from; lapsed ones get days of grace."""
     await service.require_own(pool, actor, member_id, posting_no)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.core.tabular import Rejection, Row, Unreadable, open_rows
-from app.visits import service
+from app.visits import queries, service
 from app.visits.rules import COLUMNS
 from app.visits.service import OrderReport, import_orders
 from app.wiring import verify
@@ -290,7 +290,7 @@ async def test_whose_car_it_was_that_day(shop: Shop):
 async def test_a_wallet_closed_meanwhile_is_matched_anew(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     """A member leaves after the chunk was matched and before it is posted."""
     stays, leaves = await shop.member(), await shop.member()
-    insert, left = service.queries.insert_orders, []
+    insert, left = queries.insert_orders, list[Person]()
 
     async def insert_late(*arguments: Any) -> None:
         if not left:
@@ -299,7 +299,7 @@ async def test_a_wallet_closed_meanwhile_is_matched_anew(shop: Shop, monkeypatch
             assert (await shop.post(f"/members/{leaves.id}/status", body, shop.hq))[0] == 200
         await insert(*arguments)
 
-    monkeypatch.setattr(service.queries, "insert_orders", insert_late)
+    monkeypatch.setattr(queries, "insert_orders", insert_late)
     file = [order(stays.vin), order(leaves.vin)]
     report, _ = await import_orders(shop.api.db, rows(file), actor="test", now=NOW)
     assert report == OrderReport(read=2, posted=2, points=123)

@@ -111,7 +111,9 @@ async def test_json_lines_as_programs_write_them(shop: Shop, member: Person):
     faulty: dict[str, Any] = {
         "{": "not JSON: ",
         "[1]": "must be a JSON object",
-        json.dumps({"vin": member.vin}): "lacks dealer_code, order_no, closed_at, kind, labour_fen, parts_fen, paid_fen",
+        json.dumps(
+            {"vin": member.vin}
+        ): "lacks dealer_code, order_no, closed_at, kind, labour_fen, parts_fen, paid_fen",
         json.dumps(good[0] | {"paid_fen": 12.5}): "paid_fen: '12.5' must be whole fen",
         '{"paid_fen": 1e3,' + json.dumps(order(member.vin) | {"paid_fen": 0})[1:].replace(', "paid_fen": 0', ""): (
             "paid_fen: '1000.0' must be whole fen"
@@ -215,9 +217,7 @@ async def test_staff_import_their_own_dealers_orders(shop: Shop, member: Person)
     mixed = as_csv([order(member.vin), order(member.vin, dealer_code="SH001")])
     answer = await upload(shop, mixed)
     assert counts(await worked_off(shop, answer)) == ("done", 2, 1, 0, 1, 123)
-    assert [line[:2] for line in await rejected(shop, answer)] == [
-        ["3", "dealer_code: SH001 is not your dealer BJ001"]
-    ]
+    assert [line[:2] for line in await rejected(shop, answer)] == [["3", "dealer_code: SH001 is not your dealer BJ001"]]
     assert counts(await worked_off(shop, await upload(shop, mixed, shop.hq))) == ("done", 2, 1, 1, 0, 123)
 
 

@@ -1,0 +1,56 @@
+"""The API as processes: one, or several under a supervisor, on a port that is already open."""
+
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from app.core import process
+from app.settings import Settings
+
+BACKLOG = 2048
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Take the port: who connects before the API is up waits until it answers.
+
+    Raises:
+        OSError: it is taken, or not ours to take.
+    """
+    family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+
+
+def serve(settings: Settings, dsn: str, port: socket.socket) -> None:
+    """Serve until Ctrl-C or SIGTERM; requests under way are answered first (10 s)."""
+    # worker processes read their settings anew
+    os.environ |= {"CLUB_DATABASE_URL": dsn, "CLUB_SECRET": settings.signing_key.decode(), "CLUB_SMS": settings.sms}
+    config = uvicorn.Config(
+        "app.main:from_environment", factory=True, workers=settings.workers, loop="uvloop", http="httptools",
+        backlog=BACKLOG, access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=10,
+        timeout_worker_healthcheck=30,  # on a busy machine a worker needs more than the usual 5 s to come up
+    )  # fmt: skip
+    with suppress(KeyboardInterrupt), process.undisturbed_end():
+        # a server that has ended in good order raises the signal again: as an interrupt it ends here, and all is well
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if settings.workers == 1:
+            uvicorn.Server(config).run([port])
+        else:
+            _supervise(config, port)
+
+
+def _supervise(config: uvicorn.Config, port: socket.socket) -> None:
+    supervisor = _Supervisor(config, [port])
+    supervisor.run()
+    if any(child.exitcode == uvicorn.config.STARTUP_FAILURE for child in supervisor.processes):
+        sys.exit(uvicorn.config.STARTUP_FAILURE)
+
+
+class _Supervisor(Multiprocess):
+    def init_processes(self) -> None:
+        with process.deaf_children():
+            super().init_processes()

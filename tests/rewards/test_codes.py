@@ -1,0 +1,193 @@
+"""The member's confirmation: the app's code of the minute, codes by SMS, wrong ones, and the lock after five."""
+
+import re
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from app.core.actors import Role
+from app.rewards.codes import Codes
+from app.rewards.sms import ConsoleSender, NoSender, sender
+from tests.now import NOW
+from tests.rewards.conftest import Outbox
+from tests.shop import Answer, Person, Shop
+
+WRONG, LOCKED, NEEDED = (
+    "/problems/confirmation-wrong", "/problems/confirmation-locked", "/problems/confirmation-required",
+)  # fmt: skip
+
+
+def kind(answer: Answer) -> tuple[int, str]:
+    return answer[0], answer[1]["type"]
+
+
+async def ask(shop: Shop, member: Person, points: int, token: str = "") -> Answer:
+    body = {"member_id": str(member.id), "points": points}
+    return await shop.post("/redemptions/codes", body, token or shop.advisor)
+
+
+def code_in(outbox: Outbox) -> str:
+    found = re.search(r"\b\d{6}\b", outbox.sent[-1][1])
+    assert found is not None
+    return found[0]
+
+
+def another(code: str, by: int = 1) -> str:
+    """A code that is neither this minute's nor, but for one in a million, the last's."""
+    return f"{(int(code) + by) % 10**6:06d}"
+
+
+async def test_the_apps_code(shop: Shop):
+    member = await shop.member(points=100)
+    answer = await shop.api.call("GET", "/redemptions/code", shop.api.token(Role.MEMBER, member=member.id))
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert re.fullmatch(r"\d{6}", answer.json()["code"])
+    assert answer.json()["valid_until"] == "2026-11-21T02:01:00Z"
+    for token in (shop.hq, shop.advisor, shop.program):
+        assert (await shop.get("/redemptions/code", token))[0] == 403
+
+
+async def test_without_a_code(shop: Shop):
+    member = await shop.member(points=100)
+    for token in (shop.advisor, shop.director):
+        assert kind(await shop.redeem(member, 10, token)) == (403, NEEDED)
+    # a missing code is no wrong one
+    assert (await shop.redeem(member, 10, shop.advisor, code=await shop.code(member)))[0] == 201
+
+
+async def test_a_code_is_good_once(shop: Shop):
+    member = await shop.member(points=100)
+    code = await shop.code(member)
+    assert (await shop.redeem(member, 10, shop.advisor, code=code))[0] == 201
+    assert kind(await shop.redeem(member, 10, shop.advisor, code=code)) == (403, WRONG)
+    assert await shop.wallet(member) == (90, 0, 0, 0)
+
+
+async def test_a_refused_redemption_leaves_the_code_good(shop: Shop):
+    member = await shop.member(points=100)
+    code = await shop.code(member)
+    assert kind(await shop.redeem(member, 101, shop.advisor, code=code)) == (409, "/problems/insufficient-points")
+    assert (await shop.redeem(member, 100, shop.advisor, code=code))[0] == 201
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(59, 201), (60, 201), (119, 201), (120, 403), (-1, 403)])
+async def test_a_code_lives_two_minutes(shop: Shop, seconds: int, status: int):
+    member = await shop.member(points=100)
+    code = await shop.code(member)
+    async with shop.at(NOW + timedelta(seconds=seconds)):
+        assert (await shop.redeem(member, 10, shop.advisor, code=code))[0] == status
+
+
+async def test_a_code_is_its_members_own(shop: Shop):
+    mine, theirs = await shop.member(points=100), await shop.member(points=100)
+    assert kind(await shop.redeem(mine, 10, shop.advisor, code=await shop.code(theirs))) == (403, WRONG)
+
+
+async def test_five_wrong_codes_lock_for_ten_minutes(shop: Shop):
+    member = await shop.member(points=100)
+    good = await shop.code(member)
+    for number in range(1, 6):
+        assert kind(await shop.redeem(member, 10, shop.advisor, code=another(good, number))) == (403, WRONG)
+    assert kind(await shop.redeem(member, 10, shop.advisor, code=good)) == (429, LOCKED)
+    # at another dealer, too, and for holds
+    assert kind(await shop.redeem(member, 10, shop.foreign, code=good)) == (429, LOCKED)
+    body = {"member_id": str(member.id), "points": 10, "order_no": "1", "code": good}
+    assert kind(await shop.post("/holds", body, shop.advisor)) == (429, LOCKED)
+    async with shop.at(NOW + timedelta(minutes=9, seconds=59)):
+        assert (await shop.redeem(member, 10, shop.advisor, code=await shop.code(member)))[0] == 429
+    async with shop.at(NOW + timedelta(minutes=10)):
+        assert (await shop.redeem(member, 10, shop.advisor, code=await shop.code(member)))[0] == 201
+
+
+async def test_a_good_code_forgets_the_wrong_ones(shop: Shop):
+    member = await shop.member(points=100)
+    good = await shop.code(member)
+    for number in range(1, 5):
+        await shop.redeem(member, 10, shop.advisor, code=another(good, number))
+    assert (await shop.redeem(member, 10, shop.advisor, code=good))[0] == 201
+    assert kind(await shop.redeem(member, 10, shop.advisor, code=another(good))) == (403, WRONG)
+
+
+async def test_a_code_by_sms(shop: Shop, outbox: Outbox):
+    member = await shop.member(points=100)
+    status, answer = await ask(shop, member, 30)
+    assert (status, answer) == (202, {"valid_until": "2026-11-21T02:05:00Z"})
+    ((phone, text),) = outbox.sent
+    assert phone == f"+86{member.phone}"
+    assert "BJ001" in text
+    assert "30" in text
+    code = code_in(outbox)
+    assert code not in str(answer)
+    async with shop.at(NOW + timedelta(minutes=4, seconds=59)):
+        assert (await shop.redeem(member, 30, shop.advisor, code=code))[0] == 201
+        assert kind(await shop.redeem(member, 30, shop.advisor, code=code)) == (403, WRONG)
+
+
+async def test_a_code_by_sms_is_for_that_place_and_those_points(shop: Shop, outbox: Outbox):
+    member = await shop.member(points=100)
+    assert (await ask(shop, member, 30))[0] == 202
+    code = code_in(outbox)
+    assert kind(await shop.redeem(member, 31, shop.advisor, code=code)) == (403, WRONG)
+    assert kind(await shop.redeem(member, 30, shop.foreign, code=code)) == (403, WRONG)
+    async with shop.at(NOW + timedelta(minutes=5)):
+        assert kind(await shop.redeem(member, 30, shop.advisor, code=code)) == (403, WRONG)
+    assert (await shop.redeem(member, 30, shop.advisor, code=code))[0] == 201
+
+
+async def test_one_code_a_minute_and_the_newest_counts(shop: Shop, outbox: Outbox):
+    member = await shop.member(points=100)
+    assert (await ask(shop, member, 30))[0] == 202
+    first = code_in(outbox)
+    async with shop.at(NOW + timedelta(seconds=59)):
+        assert kind(await ask(shop, member, 30)) == (429, "/problems/code-just-sent")
+        assert kind(await ask(shop, member, 30, shop.foreign)) == (429, "/problems/code-just-sent")
+    assert len(outbox.sent) == 1
+    async with shop.at(NOW + timedelta(minutes=1)):
+        assert (await ask(shop, member, 30))[0] == 202
+        second = code_in(outbox)
+        if first != second:
+            assert kind(await shop.redeem(member, 30, shop.advisor, code=first)) == (403, WRONG)
+        assert (await shop.redeem(member, 30, shop.advisor, code=second))[0] == 201
+
+
+async def test_no_message_can_be_sent(shop: Shop, outbox: Outbox):
+    member = await shop.member(points=100)
+    outbox.down = True
+    assert kind(await ask(shop, member, 30)) == (503, "/problems/sms-unavailable")
+    outbox.down = False
+    async with shop.at(NOW + timedelta(minutes=1)):
+        assert (await ask(shop, member, 30))[0] == 202
+
+
+async def test_who_has_codes_sent(shop: Shop, outbox: Outbox):
+    member = await shop.member(points=100)
+    for token in (shop.hq, shop.program, shop.api.token(Role.MEMBER, member=member.id)):
+        assert (await ask(shop, member, 30, token))[0] == 403
+    assert (await ask(shop, member._replace(id=uuid4()), 30))[0] == 404
+    assert (await ask(shop, member, 0))[0] == 422
+    assert outbox.sent == []
+
+
+async def test_the_senders(shop: Shop, capsys: pytest.CaptureFixture[str]):
+    assert isinstance(sender("none"), NoSender)
+    assert isinstance(sender("console"), ConsoleSender)
+    await sender("console").send("+8613912345678", "your code is 123456")
+    printed = capsys.readouterr().err
+    assert "your code is 123456" in printed
+    assert "13912345678" not in printed
+    member = await shop.member(points=100)
+    assert kind(await ask(shop, member, 30)) == (503, "/problems/sms-unavailable")
+
+
+def test_codes_hang_on_the_services_key():
+    member = uuid4()
+    code, until = Codes(b"one").current(member, NOW)
+    assert Codes(b"one").current(member, NOW + timedelta(seconds=59)) == (code, until)
+    # six digits of two keys may agree once in a million, not for all of these
+    moments = [NOW + timedelta(minutes=minute) for minute in range(4)]
+    assert [Codes(b"two").current(member, at)[0] for at in moments] != [
+        Codes(b"one").current(member, at)[0] for at in moments
+    ]
+    judged = [Codes(b"one").judge(member, code, NOW + timedelta(seconds=after)).step for after in (0, 60, 120)]
+    assert judged == [int(NOW.timestamp()) // 60] * 2 + [None]
