@@ -32,6 +32,7 @@ _PASSING = (
     OSError,
 )
 _ATTEMPTS = 5
+_PAUSE = timedelta(seconds=5)
 
 
 def main(dsn: str, silence: timedelta = SILENCE) -> None:
@@ -82,7 +83,7 @@ async def _import(database: Database, job: Job, clock: Clock) -> None:
         log.warning("import %s was taken over by another worker", job_id)
     except _PASSING as error:
         if job.attempts < _ATTEMPTS:
-            raise RetryRequested(delay=timedelta(seconds=5), reason=str(error)) from error
+            raise RetryRequested(delay=_PAUSE, reason=str(error)) from error
         await jobs.give_up(database, job_id, clock())
         raise
     except Exception:

@@ -31,13 +31,13 @@ class Path(StrEnum):
 
 TITLES = {
     Path.TPC_B: "the limit: TPC-B",
-    Path.EARN: "earn, function call",
-    Path.REDEEM: "redeem, function call",
+    Path.EARN: "earn, function",
+    Path.REDEEM: "redeem, function",
     Path.HTTP_EARN: "earn, HTTP",
-    Path.HTTP_REDEEM_CODE: "redeem, HTTP, member's code",
-    Path.HTTP_REDEEM: "redeem, HTTP, API client",
+    Path.HTTP_REDEEM_CODE: "redeem, HTTP, code",
+    Path.HTTP_REDEEM: "redeem, HTTP, client",
     Path.IMPORT: "import orders, rows",
-    Path.IMPORT_COMMAND: "the same, whole command",
+    Path.IMPORT_COMMAND: "the whole command",
 }
 MARKS = {
     Path.EARN: 1.0,

@@ -100,8 +100,8 @@ class _Bench:
         }
         rates: Round = {}
         for path, measure in paths.items():
-            with self.console.status(f"round {number}: {TITLES[path]}"):
-                rates[path] = measure()
+            # no spinner meanwhile: it would take its share of the machine
+            rates[path] = measure()
             self.console.print(f"round {number}  {TITLES[path]}: {rates[path]:,.0f}/s", highlight=False)
         return rates
 

@@ -42,14 +42,12 @@ class Api:
         subject: str = "",
     ) -> str:
         """A bearer token for a made-up actor."""
-        actor = Actor(
-            subject or f"{role}:{dealer or member or 'all'}", role, dealer, member, frozenset(scopes.split())
-        )
+        actor = Actor(subject or f"{role}:{dealer or member or 'all'}", role, dealer, member, frozenset(scopes.split()))
         return str(self.app.state.tokens.issue(actor, timedelta(hours=1))[0])
 
     async def call(
-        self, method: str, path: str, token: str | None = None, *, key: str | None = None, headers: dict[str, str] | None = None,
-        **options: Any,
+        self, method: str, path: str, token: str | None = None, *, key: str | None = None,
+        headers: dict[str, str] | None = None, **options: Any,
     ) -> httpx.Response:  # fmt: skip
         """One request under /api/v1; fails when the answer's status is not documented."""
         sent = dict(headers or {})

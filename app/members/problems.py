@@ -25,12 +25,3 @@ class ApplicationOpen(Problem):
     """The owner's application for this vehicle is open with another chapter."""
 
     status, type = 409, "application-open"
-
-
-class WrongStatus(Problem):
-    """The step is not in the table of transitions."""
-
-    status, type = 409, "wrong-status"
-
-    def __init__(self, *, current: str, wanted: str) -> None:
-        super().__init__(current=str(current), wanted=str(wanted))

@@ -26,10 +26,10 @@ from app.core.http import (
 )
 from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, encode_cursor, id_after
-from app.core.problems import KeyConflict, NotFound, PreconditionFailed
+from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.members import queries, service
 from app.members.models import Member
-from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken, WrongStatus
+from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken
 from app.members.rules import ApplicationStatus
 from app.members.schemas import (
     ApplicationCreate,

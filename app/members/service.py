@@ -12,11 +12,12 @@ from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import raw
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.transitions import require_step
 from app.members import queries
 from app.members.imports import COLUMNS as COLUMNS
 from app.members.imports import import_members as import_members
 from app.members.models import Application, Member, Ownership, StatusChange, Vehicle
-from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken, WrongStatus
+from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken
 from app.members.queries import OwnedVehicle
 from app.members.rules import (
     APPLICATION_TRANSITIONS,
@@ -187,8 +188,7 @@ async def change_status(
         WrongStatus: the step is not in the table.
     """
     member = await _for_change(session, actor, member_id)
-    if to not in MEMBER_TRANSITIONS[member.status]:
-        raise WrongStatus(current=member.status, wanted=to)
+    require_step(MEMBER_TRANSITIONS, member.status, to)
     await _step(session, member, to, reason, actor.subject, now)
     return Profile(member, await _vehicles(session, member))
 
@@ -294,7 +294,6 @@ async def _decided(
     found = await queries.application(session, actor, application_id, locked=True)
     if found is None:
         raise NotFound("application")
-    if to not in APPLICATION_TRANSITIONS[found.status]:
-        raise WrongStatus(current=found.status, wanted=to)
+    require_step(APPLICATION_TRANSITIONS, found.status, to)
     found.status, found.decided_at, found.decided_by = to, now, actor.subject
     return found

@@ -53,11 +53,6 @@ TRANSITIONS: Mapping[StatementStatus, frozenset[StatementStatus]] = {
 """Disputes may join one another; headquarters' last answer puts the statement up for confirmation again."""
 
 
-def sources(to: StatementStatus) -> list[StatementStatus]:
-    """The statuses from which a statement may move to `to`."""
-    return [status for status in StatementStatus if to in TRANSITIONS[status]]
-
-
 class Flow(NamedTuple):
     """A month's points, above zero, that are money between one dealer and headquarters."""
 

@@ -14,6 +14,7 @@ from app.core.actors import Actor
 from app.core.clock import add_months, china_date
 from app.core.db import Connection, Database, new_id, raw
 from app.core.problems import InvalidPayload, NotFound, WrongStatus
+from app.core.transitions import require_step
 from app.points import ledger
 from app.settlement import queries, rules
 from app.settlement.models import Contract, Dispute, Statement
@@ -283,8 +284,7 @@ async def _locked(session: AsyncSession, actor: Actor, statement_id: UUID) -> St
 
 
 def _step(statement: Statement, to: StatementStatus) -> None:
-    if statement.status not in rules.sources(to):
-        raise WrongStatus(current=statement.status, allowed=rules.sources(to))
+    require_step(rules.TRANSITIONS, statement.status, to)
     statement.status = to
     statement.version += 1
 

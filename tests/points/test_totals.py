@@ -107,6 +107,20 @@ async def test_rolled_up_or_not_they_are_the_same(shop: Shop, busy: None):
     assert balanced(sums)
 
 
+async def test_a_posting_under_way_while_rolling_up_is_not_skipped(shop: Shop, busy: None):
+    member = await shop.member()
+    before = (await read(shop.pool)).issued
+    today = NOW.date()
+    earning = ledger.Earning(member.id, 13, "HQ", "HQ", "test:under-way", today, today, date(2028, 11, 30))
+    async with shop.api.db.transaction() as connection:
+        await ledger.earn(connection, earning, ledger.Request("test", "under-way", NOW))
+        await ledger.roll_up(shop.pool)
+        assert (await read(shop.pool)).issued == before
+    assert (await read(shop.pool)).issued == before + 13
+    await roll_up(shop)
+    assert (await read(shop.pool)).issued == before + 13
+
+
 async def test_points_that_mature_and_lapse_later_stay_balanced(shop: Shop, busy: None):
     later = NOW + timedelta(days=365 * 3)
     await ledger.sweep(shop.pool, now=later)

@@ -58,9 +58,7 @@ class Books:
             dealer_code=dealer, valid_from=valid_from, rate_fen_per_thousand=rate, charging=charging
         ).model_dump()
         async with self.db.transaction() as connection:
-            await connection.copy_records_to_table(
-                "contract", records=[tuple(record.values())], columns=list(record)
-            )
+            await connection.copy_records_to_table("contract", records=[tuple(record.values())], columns=list(record))
 
     async def member(self) -> UUID:
         """A member with an empty wallet."""
@@ -74,26 +72,18 @@ class Books:
         spendable_from: date | None = None, sent: date | None = None,
     ) -> Posting:  # fmt: skip
         """Points for a document of its own."""
-        earning = Earning(
-            member, points, funder, place, f"test:{next(_numbers)}", on, spendable_from or on, expires
-        )
+        earning = Earning(member, points, funder, place, f"test:{next(_numbers)}", on, spendable_from or on, expires)
         return await ledger.earn(self.pool, earning, request(sent or on))
 
-    async def redeem(
-        self, member: UUID, points: int, at: str, on: date, *, sent: date | None = None
-    ) -> Posting:
+    async def redeem(self, member: UUID, points: int, at: str, on: date, *, sent: date | None = None) -> Posting:
         """Points spent at a dealer."""
         asked = request(sent or on)
-        return await ledger.redeem(
-            self.pool, member, points, place=at, cause="test", request=asked, booked_on=on
-        )
+        return await ledger.redeem(self.pool, member, points, place=at, cause="test", request=asked, booked_on=on)
 
     async def hold(self, member: UUID, points: int, at: str, on: date) -> Posting:
         """Points set aside at a dealer until the end of the next day."""
         until = noon(month_end(on))
-        return await ledger.hold(
-            self.pool, member, points, place=at, cause="test", until=until, request=request(on)
-        )
+        return await ledger.hold(self.pool, member, points, place=at, cause="test", until=until, request=request(on))
 
     async def refund(self, member: UUID, original: Posting, points: int | None, on: date) -> Posting:
         """Points of a redemption given back; a lapsed lot's live on for long."""

@@ -21,9 +21,7 @@ class Desk:
 
     async def post(self, path: str, token: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
         """A POST's status and answer."""
-        response = await self.api.call(
-            "POST", path, token, key=key, **({"json": body} if body is not None else {})
-        )
+        response = await self.api.call("POST", path, token, key=key, **({"json": body} if body is not None else {}))
         return response.status_code, response.json()
 
     async def get(self, path: str, token: str) -> tuple[int, Any]:
@@ -37,9 +35,7 @@ class Desk:
 
     async def dispute(self, **body: Any) -> tuple[int, Any]:
         """The dealer objects."""
-        return await self.post(
-            f"/statements/{self.statement}/disputes", self.clerk, {"reason": "少了一单"} | body
-        )
+        return await self.post(f"/statements/{self.statement}/disputes", self.clerk, {"reason": "少了一单"} | body)
 
     async def answer(self, dispute: str) -> tuple[int, Any]:
         """Headquarters answers."""

@@ -161,9 +161,7 @@ async def test_a_posting_under_way_is_waited_for(database: Database, books: Book
         assert await failures(database) == []
 
 
-async def test_a_posting_during_the_close_waits_and_goes_to_the_next_month(
-    database: Database, books: Books
-) -> None:
+async def test_a_posting_during_the_close_waits_and_goes_to_the_next_month(database: Database, books: Books) -> None:
     month = await queries.first_open(database.pool)
     place, member = await books.dealer(), await books.member()
     await books.earn(member, 100, month)

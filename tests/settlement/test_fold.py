@@ -56,9 +56,7 @@ async def test_only_what_is_captured_of_a_hold_is_money(books: Books) -> None:
     assert await books.told(MAY, place) == []
     asked = request(D(2025, 5, 10))
     await ledger.capture(books.pool, member, held.posting_no, 60, cause="test", request=asked)
-    await ledger.release(
-        books.pool, member, released.posting_no, cause="test", request=request(D(2025, 5, 10))
-    )
+    await ledger.release(books.pool, member, released.posting_no, cause="test", request=request(D(2025, 5, 10)))
     assert await books.told(MAY, place) == ["A credit redemption: HQ at A 60 x 5000 = 300"]
 
 
@@ -138,14 +136,10 @@ async def test_under_an_issuance_contract_the_grant_is_charged_and_its_reversal_
 async def test_pending_points_are_issued_once_and_expiry_returns_nothing(books: Books) -> None:
     funder, member = await books.dealer(), await books.member()
     await books.contract(funder, MAY, 5000, Charging.ISSUANCE)
-    await books.earn(
-        member, 100, D(2025, 5, 3), funder=funder, spendable_from=D(2025, 6, 3), expires=D(2025, 6, 30)
-    )
+    await books.earn(member, 100, D(2025, 5, 3), funder=funder, spendable_from=D(2025, 6, 3), expires=D(2025, 6, 30))
     assert await books.told(MAY, funder) == ["A charge issuance: A at HQ 100 x 5000 = 500"]
     await ledger.sweep(books.pool, now=noon(D(2025, 7, 5)))
-    balance = await books.pool.fetchval(
-        "SELECT available FROM ledger.member_balance WHERE member_id = $1", member
-    )
+    balance = await books.pool.fetchval("SELECT available FROM ledger.member_balance WHERE member_id = $1", member)
     assert balance == 0
     assert await books.told(JUNE, funder) == []
     assert await books.told(JULY, funder) == []

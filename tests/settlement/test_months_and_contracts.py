@@ -32,9 +32,7 @@ from tests.settlement.desk import Desk
         ("POST", "/disputes/{id}/answer", {Role.HQ}),
     ],
 )
-async def test_each_route_is_open_to_its_roles_only(
-    api: Api, method: str, path: str, allowed: set[Role]
-) -> None:
+async def test_each_route_is_open_to_its_roles_only(api: Api, method: str, path: str, allowed: set[Role]) -> None:
     for role in Role:
         token = api.token(role, dealer="XX999" if role.is_dealer_staff else None, scopes="members.read")
         response = await api.call(method, path.replace("{id}", str(uuid4())), token)
@@ -66,9 +64,7 @@ async def test_a_month_is_closed_over_the_api_once(api: Api, books: Books) -> No
 @pytest.mark.parametrize(
     ("months", "kind"), [(-24, "period-before-first"), (3, "period-gap"), (24, "period-not-ended")]
 )
-async def test_a_month_that_may_not_be_closed_says_why(
-    api: Api, books: Books, months: int, kind: str
-) -> None:
+async def test_a_month_that_may_not_be_closed_says_why(api: Api, books: Books, months: int, kind: str) -> None:
     month = add_months(await queries.first_open(api.db.pool), months)
     response = await api.call("POST", f"/periods/{month:%Y-%m}/close", api.token(Role.HQ))
     assert (response.status_code, response.json()["type"]) == (409, f"/problems/{kind}")
@@ -81,11 +77,7 @@ async def test_a_month_must_be_written_as_one(api: Api) -> None:
 
 async def test_periods_are_listed_by_page(desk: Desk) -> None:
     page = (await desk.get("/periods?limit=1", desk.clerk))[1]
-    rest = (
-        (await desk.get(f"/periods?cursor={page['next_cursor']}", desk.clerk))[1]
-        if page["next_cursor"]
-        else page
-    )
+    rest = (await desk.get(f"/periods?cursor={page['next_cursor']}", desk.clerk))[1] if page["next_cursor"] else page
     months = [item["period"] for item in page["items"] + rest["items"]]
     assert months == sorted(months, reverse=True)
     assert (await desk.get("/periods?cursor=abc", desk.clerk))[0] == 422

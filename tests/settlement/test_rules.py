@@ -53,9 +53,7 @@ def test_lines_do_not_depend_on_the_order_of_flows(flows, random) -> None:
 @given(st.lists(FLOWS, unique_by=lambda flow: flow[:6]))
 def test_sums_are_credits_less_charges(flows) -> None:
     lines = rules.lines(flows)
-    signed = sum(
-        line.amount_fen if line.direction is Direction.CREDIT else -line.amount_fen for line in lines
-    )
+    signed = sum(line.amount_fen if line.direction is Direction.CREDIT else -line.amount_fen for line in lines)
     assert rules.sums(lines).net_fen == signed
 
 
@@ -75,5 +73,6 @@ def test_the_digest_names_its_month() -> None:
 
 def test_nothing_follows_payment_and_only_confirmation_leads_to_it() -> None:
     assert rules.TRANSITIONS[StatementStatus.PAID] == frozenset()
-    assert rules.sources(StatementStatus.PAID) == [StatementStatus.CONFIRMED]
-    assert rules.sources(StatementStatus.DISPUTED) == [StatementStatus.ISSUED, StatementStatus.DISPUTED]
+    into = {to: {s for s in StatementStatus if to in rules.TRANSITIONS[s]} for to in StatementStatus}
+    assert into[StatementStatus.PAID] == {StatementStatus.CONFIRMED}
+    assert into[StatementStatus.DISPUTED] == {StatementStatus.ISSUED, StatementStatus.DISPUTED}

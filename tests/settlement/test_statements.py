@@ -125,9 +125,7 @@ async def test_a_foreign_statement_is_not_there(desk: Desk) -> None:
     _, opened = await desk.dispute()
     assert (await desk.get(f"/statements/{desk.statement}", desk.foreign))[0] == 404
     assert (await desk.post(f"/statements/{desk.statement}/confirmation", desk.foreign))[0] == 404
-    assert (await desk.post(f"/statements/{desk.statement}/disputes", desk.foreign, {"reason": "x"}))[
-        0
-    ] == 404
+    assert (await desk.post(f"/statements/{desk.statement}/disputes", desk.foreign, {"reason": "x"}))[0] == 404
     assert (await desk.get(f"/statements?dealer_code={desk.dealer}", desk.foreign))[1]["items"] == []
     assert (await desk.get(f"/statements/{uuid4()}", desk.hq))[0] == 404
     assert (await desk.post(f"/statements/{uuid4()}/payment", desk.hq, {"reference": "x"}))[0] == 404

@@ -48,9 +48,7 @@ async def test_untouched_books_hold(owner: asyncpg.Connection) -> None:
 
 
 async def test_a_changed_movement_names_its_month(owner: asyncpg.Connection, place: str) -> None:
-    await owner.execute(
-        "UPDATE ledger.movement SET points = points + 1 WHERE period = $1 AND to_bucket = 'spent'", MAY
-    )
+    await owner.execute("UPDATE ledger.movement SET points = points + 1 WHERE period = $1 AND to_bucket = 'spent'", MAY)
     assert await found(owner) == {
         "statements-recompute": [
             f"2025-05 {place} line 1: statement credit redemption HQ at {place}: 40 points, 200 fen,"
@@ -59,9 +57,7 @@ async def test_a_changed_movement_names_its_month(owner: asyncpg.Connection, pla
     }
 
 
-async def test_a_removed_movement_leaves_a_line_without_its_points(
-    owner: asyncpg.Connection, place: str
-) -> None:
+async def test_a_removed_movement_leaves_a_line_without_its_points(owner: asyncpg.Connection, place: str) -> None:
     await owner.execute("DELETE FROM ledger.movement WHERE period = $1 AND to_bucket = 'spent'", JUNE)
     assert list(await found(owner)) == ["statements-recompute"]
 
