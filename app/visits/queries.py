@@ -31,11 +31,12 @@ class Owner(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The newest revision of an order that was accepted before, and whether it still stands."""
+    """The newest revision of an order that was accepted before, whether it still stands, and all its revisions."""
 
     order: Order
     revision: int
     stands: bool
+    revisions: tuple[Order, ...]
 
 
 async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, list[Owner]]:
@@ -57,22 +58,23 @@ async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[st
 async def known_orders(
     connection: asyncpg.Connection, documents: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Known]:
-    """The accepted orders among these documents. One whose earning was reversed stands no longer."""
+    """The accepted orders among these documents. One that was cancelled, or its earning reversed, stands no longer."""
     rows = await connection.fetch(
-        """SELECT DISTINCT ON (o.dealer_code, o.order_no) o.*, o.cancelled_at IS NULL AND (o.points = 0 OR EXISTS (
+        """SELECT DISTINCT o.*, o.cancelled_at IS NULL AND (o.points = 0 OR EXISTS (
                     SELECT FROM ledger.lot l
                      WHERE l.document = $3 || ':' || o.dealer_code || ':' || o.order_no AND l.is_live)) AS stands
              FROM unnest($1::text[], $2::text[]) AS d (dealer_code, order_no)
              JOIN repair_order o ON o.dealer_code = d.dealer_code AND o.order_no = d.order_no
-            ORDER BY o.dealer_code, o.order_no, o.revision DESC""",
+            ORDER BY o.dealer_code, o.order_no, o.revision""",
         [dealer for dealer, _ in documents], [number for _, number in documents], DOCUMENT,
     )  # fmt: skip
-    return {
-        (row["dealer_code"], row["order_no"]): Known(
-            Order(*(row[field] for field in Order._fields)), row["revision"], row["stands"]
-        )
-        for row in rows
-    }
+    known: dict[tuple[str, str], Known] = {}
+    for row in rows:
+        order = Order(*(row[field] for field in Order._fields))
+        earlier = known.get(order[:2])
+        revisions = (*earlier.revisions, order) if earlier else (order,)
+        known[order[:2]] = Known(order, row["revision"], row["stands"], revisions)
+    return known
 
 
 class Accepted(NamedTuple):

@@ -175,11 +175,12 @@ class _Books:
             first = known.get(document)
             if order.vin not in owners:
                 rejections.append(_rejection(row, f"vin: {order.vin} is not known"))
-            elif first is None or not first.stands:
-                entry = self._accept(order, first.revision + 1 if first else 1, owners[order.vin])
-                accepted.append(entry)
-                known[document] = Known(order, entry.revision, True)
-            elif first.order == order:
+            elif first is None or (not first.stands and order not in first.revisions):
+                revision, earlier = (first.revision + 1, first.revisions) if first else (1, ())
+                accepted.append(self._accept(order, revision, owners[order.vin]))
+                known[document] = Known(order, revision, True, (*earlier, order))
+            elif first.order == order or not first.stands:
+                # also what was taken out of the books: an old file sent again does not bring it back
                 report.already_known += 1
             else:
                 rejections.append(_rejection(row, _conflict(first.order, order)))

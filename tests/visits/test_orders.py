@@ -188,8 +188,11 @@ async def test_cancelled_and_sent_corrected(shop: Shop):
     assert [(item["revision"], item["points"]) for item in page["items"]] == [(1, 123), (2, 100)]
 
     assert (await cancel(shop, made))[1]["revision"] == 2
-    assert (await send(shop, made))[1]["revision"] == 3
-    assert await shop.wallet(member) == (123, 0, 0, 0)
+    for out_of_the_books in (made, corrected):
+        assert (await send(shop, out_of_the_books))[0] == 200
+    assert await shop.wallet(member) == (0, 0, 0, 0)
+    assert (await send(shop, made | {"paid_fen": 9_000}))[1]["revision"] == 3
+    assert await shop.wallet(member) == (90, 0, 0, 0)
 
 
 async def test_what_was_spent_is_owed_and_repaid_by_the_corrected_order(shop: Shop):
