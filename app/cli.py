@@ -358,7 +358,7 @@ def show_totals(
 @app.command()
 def bench(
     rounds: Annotated[int, typer.Option(min=1, help="how often each path is measured")] = 3,
-    seconds: Annotated[int, typer.Option(min=1, max=50, help="how long each time")] = 8,
+    seconds: Annotated[int, typer.Option(min=1, max=15, help="how long each time")] = 8,
     connections: Annotated[int, typer.Option(min=1, max=256, help="to the service")] = 32,
     as_json: Json = False,
 ) -> None:

@@ -27,6 +27,7 @@ FIRST_PERIOD = date(2025, 5, 1)
 DEALER = "BJ001"
 """Where the measured postings happen."""
 WALLETS = 50_000
+"""Enough that no member's code is needed twice within 15 seconds: a code is good for one redemption."""
 LOTS = 3
 """Each wallet's at the start: as many as a member of the shipped purchases has."""
 LOT_POINTS = 2_000

@@ -31,7 +31,7 @@ PATIENCE = 40
 def work(dsn: str) -> None:
     """A worker of small chunks that is soon thought dead."""
     service.CHUNK = 20
-    worker.main(dsn, SILENCE)
+    asyncio.run(worker.run(dsn, clock=lambda: NOW, silence=SILENCE))
 
 
 def break_down(dsn: str) -> None:
@@ -44,10 +44,10 @@ def break_down(dsn: str) -> None:
     work(dsn)
 
 
-def lose_the_database_twice(dsn: str) -> None:
-    """A worker whose database goes away in the second chunk, two times."""
+def lose_the_database_once(dsn: str) -> None:
+    """A worker whose database goes away in the second chunk, once."""
     worker._PAUSE = timedelta(seconds=0.1)
-    import_orders, losses = service.import_orders, iter([2, 2])
+    import_orders, losses = service.import_orders, iter([2])
 
     async def lost(*arguments: Any, sink: service.Sink, **options: Any) -> Any:
         calls = iter(range(1, 100))
@@ -76,7 +76,7 @@ def process(target: Callable[[str], None], dsn: str) -> Iterator[SpawnProcess]:
 
 
 def orders_of(member: Person, count: int) -> list[dict[str, Any]]:
-    return [order(member.vin, closed_at="2025-05-04T09:30:00+08:00") for _ in range(count)]
+    return [order(member.vin) for _ in range(count)]
 
 
 async def upload(shop: Shop, orders: list[dict[str, Any]]) -> UUID:
@@ -165,7 +165,7 @@ async def test_of_two_who_do_the_same_job_one_gives_way(shop: Shop, monkeypatch:
     member = await shop.member()
     job_id = await upload(shop, orders_of(member, 100))
     both = await asyncio.gather(*(jobs.work_off(shop.api.db, job_id, NOW) for _ in range(2)), return_exceptions=True)
-    assert sorted(type(outcome) for outcome in both if outcome is not None)[:1] in ([], [jobs.Overtaken])
+    assert {type(outcome) for outcome in both} == {type(None), jobs.Overtaken}
     assert await ended(shop, job_id) == ("done", 100, 100, 0, 0, 100 * 123)
     assert await shop.wallet(member) == (100 * 123, 0, 0, 0)
 
@@ -186,7 +186,7 @@ async def test_a_job_that_breaks_down_is_parked_and_says_so(shop: Shop, dsn: str
 
 async def test_a_database_lost_for_a_moment_is_waited_for(shop: Shop, dsn: str):
     member = await shop.member()
-    with process(lose_the_database_twice, dsn):
+    with process(lose_the_database_once, dsn):
         job_id = await upload(shop, orders_of(member, 50))
         assert await ended(shop, job_id) == ("done", 50, 50, 0, 0, 50 * 123)
 

@@ -68,8 +68,9 @@ def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Unreadable(f"damaged gzip: {error}") from error
     finally:
-        # the file is the caller's to close
-        text.detach()
+        # the file is the caller's to close; when an import broke off it is closed already
+        if not buffered.closed:
+            text.detach()
 
 
 def _parsed(text: TextIO, columns: Sequence[str]) -> Iterator[Row]:

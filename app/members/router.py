@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Role
@@ -37,14 +38,12 @@ from app.members.schemas import (
     Approval,
     EnrolmentCreate,
     EnrolmentRead,
-    MemberNo,
     MemberRead,
+    MemberSearch,
     MemberUpdate,
-    Phone,
     Refusal,
     StatusStep,
     VehicleRead,
-    VinText,
     application_read,
     member_read,
     vin_warnings,
@@ -95,20 +94,23 @@ async def members_enrol(
 
 
 @router.get("/members")
-async def members_list(
-    actor: Reader,
-    session: Session,
-    member_no: MemberNo | None = None,
-    phone: Phone | None = None,
-    vin: VinText | None = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+async def members_list(actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None) -> Page[MemberRead]:
+    """The members one may see, in the order they were taken in."""
+    return await _page(session, actor, MemberSearch(), limit, cursor)
+
+
+@router.post("/members/search")
+async def members_search(
+    body: MemberSearch, actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MemberRead]:
-    """The members one may see, in the order they were taken in; each filter finds exactly."""
-    after = id_after(cursor)
-    found = await queries.members(
-        session, actor, member_no=member_no, phone=phone, vin=vin, after=after, limit=limit + 1
-    )
+    """Those of them who match; each filter finds exactly. A body, because phones and VINs do not belong into URLs."""
+    return await _page(session, actor, body, limit, cursor)
+
+
+async def _page(
+    session: AsyncSession, actor: Actor, search: MemberSearch, limit: int, cursor: str | None
+) -> Page[MemberRead]:
+    found = await queries.members(session, actor, **search.model_dump(), after=id_after(cursor), limit=limit + 1)
     more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
     vehicles = await queries.vehicles_of(session, [member.id for member in found[:limit]])
     items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]

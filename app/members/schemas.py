@@ -98,6 +98,14 @@ class EnrolmentCreate(Input):
     )
 
 
+class MemberSearch(Input):
+    """What to look for; what is left out does not filter."""
+
+    member_no: MemberNo | None = None
+    phone: Phone | None = None
+    vin: VinText | None = None
+
+
 class MemberUpdate(Input):
     """What may change on a member."""
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
 from app.core.http import GUARDED, Config, Db, DryRun, Now, Postings, RequiredKey, Requires, documented
-from app.core.problems import InvalidPayload, KeyConflict, NotFound
+from app.core.problems import KeyConflict, NotFound
 from app.points import ledger, problems
 from app.points.answers import PostingRead, posting_response
 from app.rewards import service
@@ -20,6 +20,7 @@ from app.rewards.schemas import (
     CodeRequest,
     CodeSent,
     CodeShown,
+    CounterLookup,
     CounterRead,
     RedemptionCreate,
     RefundCreate,
@@ -55,19 +56,10 @@ CodesInUse = Annotated[Codes, Depends(_codes)]
 Sms = Annotated[SmsSender, Depends(_sms)]
 
 
-@router.get("/counter/member", response_model=CounterRead, responses=documented(NotFound))
-async def counter_member(
-    _: Staff,
-    pool: Postings,
-    now: Now,
-    member_no: Annotated[str | None, Query(max_length=20)] = None,
-    vin: Annotated[str | None, Query(max_length=17)] = None,
-    phone: Annotated[str | None, Query(max_length=20)] = None,
-) -> CounterRead:
+@router.post("/counter/lookup", response_model=CounterRead, responses=documented(NotFound))
+async def counter_lookup(body: CounterLookup, _: Staff, pool: Postings, now: Now) -> CounterRead:
     """Find the member at the counter, of whatever chapter, by exactly one of card number, VIN and phone."""
-    if sum(value is not None for value in (member_no, vin, phone)) != 1:
-        raise InvalidPayload.at("/query", "exactly_one", names="member_no, vin, phone")
-    return await service.at_counter(pool, member_no=member_no, vin=vin, phone=phone, now=now)
+    return await service.at_counter(pool, **body.model_dump(), now=now)
 
 
 @router.post(

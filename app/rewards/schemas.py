@@ -1,10 +1,11 @@
 """Redemption at the edge."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.members.rules import MemberStatus
 
@@ -59,6 +60,20 @@ class CodeShown(BaseModel):
 
     code: str
     valid_until: datetime
+
+
+class CounterLookup(_Input):
+    """How the member is found; a body, because phones and VINs do not belong into URLs."""
+
+    member_no: str | None = Field(default=None, max_length=20)
+    vin: str | None = Field(default=None, max_length=17)
+    phone: str | None = Field(default=None, max_length=20)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1 or None in (getattr(self, name) for name in self.model_fields_set):
+            raise PydanticCustomError("exactly_one", "exactly one is needed", {"names": "member_no, vin, phone"})
+        return self
 
 
 class CounterRead(BaseModel):

@@ -77,23 +77,17 @@ async def test_refused_or_withdrawn_it_may_come_again(api: Api, owner: Owner, di
         "POST", f"/applications/{second['id']}/withdrawal", site(api), json={"reason": "changed my mind"}
     )
     assert withdrawn.json()["status"] == "withdrawn"
-    late = await api.call(
-        "POST", f"/applications/{second['id']}/refusal", director("BJ001"), json={"reason": "x"}
-    )
+    late = await api.call("POST", f"/applications/{second['id']}/refusal", director("BJ001"), json={"reason": "x"})
     assert (late.status_code, late.json()["current"]) == (409, "withdrawn")
 
 
-async def test_an_application_that_cannot_be_granted_stays_open(
-    api: Api, owner: Owner, director: Callable[[str], str]
-):
+async def test_an_application_that_cannot_be_granted_stays_open(api: Api, owner: Owner, director: Callable[[str], str]):
     member = owner()
     await api.call("POST", "/members", director("BJ001"), json=member)
     applied = await apply(api, owner(dealer_code="BJ001", phone=member["phone"], name="李四"))
     refused = await api.call("POST", f"/applications/{applied['id']}/approval", director("BJ001"))
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/phone-taken")
-    assert (await api.call("GET", f"/applications/{applied['id']}", director("BJ001"))).json()[
-        "status"
-    ] == "open"
+    assert (await api.call("GET", f"/applications/{applied['id']}", director("BJ001"))).json()["status"] == "open"
 
 
 async def test_each_chapter_has_its_own(api: Api, owner: Owner, director: Callable[[str], str]):
@@ -118,9 +112,7 @@ async def test_each_chapter_has_its_own(api: Api, owner: Owner, director: Callab
     ("dealer", "status", "kind"),
     [("BJ002", 409, "no-chapter"), ("ZZ999", 422, "invalid-payload"), (None, 422, "invalid-payload")],
 )
-async def test_an_application_goes_to_a_chapter(
-    api: Api, owner: Owner, dealer: str | None, status: int, kind: str
-):
+async def test_an_application_goes_to_a_chapter(api: Api, owner: Owner, dealer: str | None, status: int, kind: str):
     answer = await api.call("POST", "/applications", site(api), json=owner(dealer_code=dealer))
     assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{kind}")
 

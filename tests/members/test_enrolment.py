@@ -38,19 +38,13 @@ async def test_a_new_member_has_all_a_member_needs(api: Api, owner: Owner, direc
     assert joined["vehicles"] == [{"vin": body["vin"], "since": "2026-11-21", "check_digit_ok": True}]
     wallet = await api.call("GET", f"/members/{joined['id']}/points", director("BJ001"))
     assert wallet.json() == {"available": 0, "pending": 0, "held": 0, "owed": 0, "next_expiries": []}
-    steps = await api.db.pool.fetch(
-        "SELECT * FROM member_status_change WHERE member_id = $1", UUID(joined["id"])
-    )
-    assert [(s["from_status"], s["to_status"], s["actor"]) for s in steps] == [
-        (None, "active", "care_director:BJ001")
-    ]
+    steps = await api.db.pool.fetch("SELECT * FROM member_status_change WHERE member_id = $1", UUID(joined["id"]))
+    assert [(s["from_status"], s["to_status"], s["actor"]) for s in steps] == [(None, "active", "care_director:BJ001")]
 
 
 async def test_the_same_person_again(api: Api, owner: Owner):
     first = await enrol(api, advisor(api), body := owner())
-    again = await enrol(
-        api, advisor(api), body | {"phone": f"+86 {body['phone']}", "vin": body["vin"].lower()}
-    )
+    again = await enrol(api, advisor(api), body | {"phone": f"+86 {body['phone']}", "vin": body["vin"].lower()})
     assert (again["id"], again["outcome"]) == (first["id"], "already_known")
     second_car = await enrol(api, advisor(api), body | {"vin": owner()["vin"]})
     assert (second_car["id"], second_car["outcome"], len(second_car["vehicles"])) == (
@@ -107,9 +101,7 @@ async def test_a_european_vin_is_a_warning(api: Api, owner: Owner):
         ({"vip": True}, "/vip", "extra_forbidden"),
     ],
 )
-async def test_what_is_wrong_is_named(
-    api: Api, owner: Owner, fields: dict[str, Any], pointer: str, code: str
-):
+async def test_what_is_wrong_is_named(api: Api, owner: Owner, fields: dict[str, Any], pointer: str, code: str):
     answer = await api.call("POST", "/members", api.token(Role.HQ), json=owner(**fields))
     assert answer.status_code == 422, answer.text
     assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [(pointer, code)]
@@ -153,9 +145,7 @@ async def test_a_key_answers_alike(api: Api, owner: Owner):
     assert (await enrol(api, advisor(api), owner(), key="refused"))["outcome"] == "new_member"
 
 
-async def test_who_left_comes_back_under_the_same_number(
-    api: Api, owner: Owner, director: Callable[[str], str]
-):
+async def test_who_left_comes_back_under_the_same_number(api: Api, owner: Owner, director: Callable[[str], str]):
     joined = await enrol(api, advisor(api), body := owner())
     left = await api.call(
         "POST", f"/members/{joined['id']}/status", director("BJ001"), json={"to": "left", "reason": "moved"}
@@ -169,9 +159,7 @@ async def test_who_left_comes_back_under_the_same_number(
 
 
 async def rush(api: Api, bodies: list[dict[str, Any]]) -> Counter[tuple[int, str]]:
-    answers = await asyncio.gather(
-        *(api.call("POST", "/members", api.token(Role.HQ), json=body) for body in bodies)
-    )
+    answers = await asyncio.gather(*(api.call("POST", "/members", api.token(Role.HQ), json=body) for body in bodies))
     return Counter((a.status_code, a.json().get("outcome") or a.json()["type"]) for a in answers)
 
 

@@ -75,9 +75,7 @@ async def test_reading_agrees_with_the_sweep(api: Api, member: UUID):
         api.db.pool, member, first.posting_no, cause="test:undo", reason="wrong",
         request=ledger.Request("test", f"{member}:undo", at(DAY)),
     )  # fmt: skip
-    for number, (points, since, until) in enumerate(
-        [(10, 2, 5), (25, 3, 4), (12, 3, 9), (8, 7, 7), (40, 9, 12)]
-    ):
+    for number, (points, since, until) in enumerate([(10, 2, 5), (25, 3, 4), (12, 3, 9), (8, 7, 7), (40, 9, 12)]):
         await grant(api, member, points, DAY + timedelta(since), DAY + timedelta(until), str(number))
     seen = []
     try:
@@ -159,6 +157,4 @@ async def test_lines_hide_the_funder_from_the_member(api: Api, member: UUID):
 async def test_who_reads_points(api: Api, member: UUID, role: Role, options: dict[str, Any], status: int):
     posting = await grant(api, member, 1, DAY, DAY, "x")
     for path in ("points", "postings", f"postings/{posting.posting_no}"):
-        assert (
-            await api.call("GET", f"/members/{member}/{path}", api.token(role, **options))
-        ).status_code == status
+        assert (await api.call("GET", f"/members/{member}/{path}", api.token(role, **options))).status_code == status

@@ -1,0 +1,105 @@
+"""The `club` command as a user starts it: a process of its own, in a data folder of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+CLUB = str(Path(sys.executable).with_name("club"))
+PATIENCE = 60
+"""Seconds, for a busy machine."""
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A new data folder, in a place that root's server user may enter too."""
+    parent = Path(tempfile.mkdtemp(prefix="club-"))
+    parent.chmod(0o711)
+    try:
+        yield parent / "data"
+    finally:
+        for process in processes_of(parent):
+            process.kill()
+        shutil.rmtree(parent)
+
+
+def free_port() -> int:
+    """A port that nobody uses at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """The surroundings of a command: none of our own CLUB_ settings, but these."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CLUB_")}
+    return ours | {f"CLUB_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def club(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [CLUB, *arguments], env=environment(**settings), capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+
+
+@contextmanager
+def started(*arguments: str, **settings: object) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on, in a process group of its own as a terminal would have it."""
+    process = subprocess.Popen(
+        [CLUB, *arguments], env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def read_to(output: IO[str] | None, start: str) -> str:
+    """What a command says, up to the line that starts so."""
+    assert output is not None
+    said = ""
+    for line in output:
+        said += line
+        if line.startswith(start):
+            return said
+    raise AssertionError(said)
+
+
+def wait_until_healthy(port: int) -> None:
+    """Wait until the API answers."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=PATIENCE) as answer:
+                assert answer.status == 200
+                return
+        except OSError:
+            assert time.monotonic() < end, "the API does not come up"
+            time.sleep(0.1)
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """The processes that were started with a data folder: the server of it, and whoever has it in the environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            told = [*process.cmdline(), *process.environ().values()]
+        except psutil.Error:
+            continue
+        if any(str(folder) in word for word in told):
+            found.append(process)
+    return found
