@@ -124,7 +124,7 @@ async def _reach(dsn: str) -> None:
 async def _migrate(dsn: str, settings: Settings) -> None:
     try:
         await migrations.migrate(dsn)
-    except (migrations.UnsuitableServer, CommandError, asyncpg.InsufficientPrivilegeError) as error:
+    except (migrations.UnsuitableServer, CommandError) as error:
         fail(f"the database cannot be migrated: {error}")
     await wiring.open_books(dsn, settings.first_period, settings.rate_fen_per_thousand)
 
@@ -136,7 +136,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     except Problem as problem:
         fail(str(problem))
     except (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
-        fail(f"the database was lost on the way: {error}")
+        fail(f"the database was lost: {error}")
 
 
 def on_books(work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import signal
+import sys
 from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 from pgqueuer import AsyncpgDriver, PgQueuer
-from pgqueuer.errors import RetryRequested
+from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.models import Job, Schedule
 
 from app.core import db, idempotency, process
@@ -35,14 +36,21 @@ _ATTEMPTS = 5
 _PAUSE = timedelta(seconds=5)
 
 
-def main(dsn: str, silence: timedelta = SILENCE) -> None:
+def main(dsn: str) -> None:
     """A worker as a process of its own, which ends with the one that started it."""
     process.begin()
-    asyncio.run(run(dsn, silence=silence))
+    try:
+        asyncio.run(run(dsn))
+    except ConnectionError as error:
+        sys.exit(f"club worker: {error}")
 
 
 async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SILENCE) -> None:
-    """Work until SIGINT or SIGTERM; the jobs under way are finished first."""
+    """Work until SIGINT or SIGTERM; the jobs under way are finished first.
+
+    Raises:
+        ConnectionError: the database is gone.
+    """
     listener = await db.connect(dsn)
     try:
         async with Database.open(dsn) as database:
@@ -56,6 +64,11 @@ async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SIL
                 dequeue_timeout=timedelta(seconds=5), batch_size=1, max_concurrent_tasks=2, heartbeat_timeout=silence,
                 shutdown_on_listener_failure=True,
             )  # fmt: skip
+    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, FailingListenerError) as error:
+        if not listener.is_closed():
+            raise
+        # whoever keeps processes running starts a new one; a job under way is taken over
+        raise ConnectionError(f"the database is gone ({error})") from error
     finally:
         await listener.close()
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 
-from app.chapters.service import import_dealers
+from app.chapters.imports import import_dealers
 from app.core.actors import Role
 from app.core.tabular import Row
 from tests.api import Api

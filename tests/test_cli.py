@@ -13,7 +13,6 @@ from uuid import uuid4
 import asyncpg
 import jwt
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from app import cli
@@ -34,6 +33,7 @@ SH001,RO2,LSVAB26E9S2000001,2025-06-04T14:32:00+08:00,repair,100,0,99
 BJ001,RO3,LSVAB26E0S2000002,2025-06-05T14:32:00+08:00,repair,10000,0,10000
 BJ009,RO4,LSVAB26E0S2000002,2025-06-05T14:32:00+08:00,repair,10000,0,10000
 """
+Result = Any  # click's, which typer keeps to itself
 Command = Callable[..., Result]
 
 
@@ -294,7 +294,10 @@ def test_a_user_who_may_not_migrate(command: Command, monkeypatch: pytest.Monkey
     try:
         weak = urlsplit(server)._replace(netloc=f"{name}:{name}@{urlsplit(server).netloc.rpartition('@')[2]}")
         monkeypatch.setenv("CLUB_DATABASE_URL", with_database(urlunsplit(weak), "postgres"))
-        _fails_with(command("migrate"), "the database cannot be migrated: permission denied for database")
+        _fails_with(
+            command("migrate"),
+            "the database cannot be migrated: the database user needs more rights: permission denied",
+        )
     finally:
         execute(server, f"DROP ROLE {name}")
 
@@ -308,7 +311,7 @@ def _fails_with(result: Result, word: str) -> None:
 
 
 def test_as_a_user_calls_it(dsn: str, tmp_path: Path):
-    for arguments, status in ((["totals", "--json"], 0), (["close", "2025-13"], 2), (["token", "nobody"], 1)):
+    for arguments, status in ((["totals", "--json"], 0), (["close", "2999-01"], 1)):
         ended = club(*arguments, database_url=dsn, data_dir=tmp_path)
         assert (ended.returncode, "Traceback" in ended.stderr) == (status, False)
         assert json.loads(ended.stdout)["issued"] == 217 if status == 0 else ended.stdout == ""

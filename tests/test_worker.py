@@ -20,6 +20,7 @@ from app.core.db import connect
 from app.visits import jobs, service
 from app.visits.rules import COLUMNS
 from app.wiring import verify
+from tests.command import started
 from tests.now import NOW
 from tests.shop import Person, Shop, order
 
@@ -106,7 +107,8 @@ async def ended(shop: Shop, job_id: UUID) -> tuple[Any, ...]:
     """What became of the job: its status, read, posted, already known, refused, points."""
     await until(lambda: shop.pool.fetchval("SELECT finished_at IS NOT NULL FROM import_job WHERE id = $1", job_id))
     counts = "SELECT status, read, posted, already_known, refused, points FROM import_job WHERE id = $1"
-    return tuple(await shop.pool.fetchrow(counts, job_id))
+    [job] = await shop.pool.fetch(counts, job_id)
+    return tuple(job)
 
 
 @asynccontextmanager
@@ -206,6 +208,22 @@ def test_a_worker_ends_with_the_process_that_made_it(dsn: str):
     assert (gone, left) == ([child], [])
 
 
+async def test_a_lost_database_ends_it_with_a_word(shop: Shop, dsn: str):
+    begun = await shop.pool.fetchval("SELECT clock_timestamp()")
+    with started("worker", database_url=dsn) as command:
+        await shop.pool.execute("DELETE FROM pgqueuer_schedules")
+        await until(lambda: shop.pool.fetchval("SELECT count(*) = 2 FROM pgqueuer_schedules"))
+        await shop.pool.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_start > $1 AND pid <> pg_backend_pid()""",
+            begun,
+        )
+        said, _ = await asyncio.to_thread(command.communicate, timeout=PATIENCE)
+    assert command.returncode == 1
+    assert said.startswith("club: the database was lost: ")
+    assert len(said.splitlines()) == 1
+
+
 async def test_every_minute_overdue_holds_are_released_and_the_rollup_follows(shop: Shop):
     member = await shop.member(points=500)
     status, _ = await shop.post(
@@ -238,10 +256,10 @@ async def test_the_schedule_is_kept(shop: Shop, dsn: str):
     await shop.pool.execute("UPDATE pgqueuer_schedules SET next_run = now() - interval '1 hour'")
     with process(work, dsn):
         await until(lambda: shop.pool.fetchval("SELECT count(last_run) = 2 FROM pgqueuer_schedules"))
-    runs = await shop.pool.fetch(
-        "SELECT entrypoint, (next_run AT TIME ZONE 'UTC')::time(0)::text FROM pgqueuer_schedules"
+    next_night = (
+        "SELECT (next_run AT TIME ZONE 'UTC')::time(0)::text FROM pgqueuer_schedules WHERE entrypoint = 'nightly'"
     )
-    assert dict(runs)["nightly"] == "16:05:00"
+    assert await shop.pool.fetchval(next_night) == "16:05:00"
 
 
 async def test_the_books_hold(dsn: str):

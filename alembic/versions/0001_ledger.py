@@ -213,7 +213,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC, club_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO club_app;
 GRANT EXECUTE ON FUNCTION
   ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
-  ledger.open_wallets, ledger.close_wallet, ledger.expect_code,
+  ledger.open_wallets, ledger.close_wallet, ledger.expect_code, ledger.withdraw_code,
   ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
   ledger.earn_batch, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
 TO club_app;

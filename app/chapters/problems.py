@@ -3,6 +3,12 @@
 from app.core.problems import Problem
 
 
+class RegionExists(Problem):
+    """The code belongs to a region already."""
+
+    status, type = 409, "region-exists"
+
+
 class DealerExists(Problem):
     """The code belongs to a dealer already."""
 

@@ -6,15 +6,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.chapters import queries, service
-from app.chapters.problems import ChapterExists, DealerExists
+from app.chapters.problems import ChapterExists, DealerExists, RegionExists
 from app.chapters.queries import DealerRow
 from app.chapters.schemas import (
+    REGION_CODE,
     ChapterCreate,
     ChapterRead,
     ChapterUpdate,
     DealerCreate,
     DealerRead,
     DealerUpdate,
+    RegionCreate,
     RegionRead,
     StaffCreate,
     StaffRead,
@@ -35,7 +37,7 @@ from app.core.http import (
     version_of,
 )
 from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, encode_cursor, id_after
+from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.identity.problems import UsernameTaken
 
@@ -46,7 +48,7 @@ Reader = Annotated[Actor, Depends(Requires(Role.HQ, *DEALER_STAFF, Role.API_CLIE
 Headquarters = Annotated[Actor, Depends(Requires(Role.HQ))]
 Director = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR))]
 Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
-RegionFilter = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,16}$")]
+RegionFilter = Annotated[str | None, Query(pattern=REGION_CODE)]
 
 EDITED = documented(NotFound, PreconditionFailed)
 
@@ -55,6 +57,18 @@ EDITED = documented(NotFound, PreconditionFailed)
 async def regions_list(_: Reader, session: Session) -> list[RegionRead]:
     """The regional offices."""
     return [RegionRead.model_validate(region, from_attributes=True) for region in await queries.regions(session)]
+
+
+@router.post("/regions", status_code=201, response_model=RegionRead, responses=documented(RegionExists, KeyConflict))
+async def regions_create(
+    body: RegionCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
+) -> Response:
+    """Take a regional office into the network."""
+
+    async def create() -> RegionRead:
+        return RegionRead.model_validate(await service.create_region(session, body), from_attributes=True)
+
+    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
 
 
 @router.get("/dealers")
@@ -73,8 +87,8 @@ async def dealers_list(
         session, actor, region_code=region_code, has_chapter=has_chapter, has_after_sales=has_after_sales,
         after=after, limit=limit + 1,
     )  # fmt: skip
-    more = encode_cursor(found[limit - 1].dealer.code) if len(found) > limit else None
-    return Page(items=[_dealer(row) for row in found[:limit]], next_cursor=more)
+    items = [_dealer(row) for row in found]
+    return Page[DealerRead].model_validate(paged(items, limit, lambda dealer: (dealer.code,)))
 
 
 @router.post("/dealers", status_code=201, response_model=DealerRead, responses=documented(DealerExists, KeyConflict))
@@ -149,9 +163,8 @@ async def staff_list(
 ) -> Page[StaffRead]:
     """The accounts of a dealer's staff, oldest first."""
     found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1)
-    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    items = [StaffRead.model_validate(account, from_attributes=True) for account in found[:limit]]
-    return Page(items=items, next_cursor=more)
+    page = paged(found, limit, lambda account: (str(account.id),))
+    return Page[StaffRead].model_validate(page, from_attributes=True)
 
 
 @router.post(

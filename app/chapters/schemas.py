@@ -22,6 +22,7 @@ DealerCode = Annotated[str, Field(examples=["BJ001"], max_length=16), AfterValid
 """Two to sixteen capital letters and digits, some of each."""
 
 RegionCode = Annotated[Line, Field(max_length=16, examples=["BJ"])]
+REGION_CODE = r"^[A-Za-z0-9_-]{1,16}$"
 Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{2,63}$")]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
 
@@ -33,6 +34,13 @@ class RegionRead(BaseModel):
 
     code: str
     name: str
+
+
+class RegionCreate(Input):
+    """A new regional office."""
+
+    code: Annotated[str, StringConstraints(pattern=REGION_CODE), Field(examples=["BJ"])]
+    name: Name
 
 
 class ChapterRead(BaseModel):

@@ -8,25 +8,39 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters import queries
-from app.chapters.imports import COLUMNS as COLUMNS
-from app.chapters.imports import import_dealers as import_dealers
-from app.chapters.models import Chapter, Dealer
-from app.chapters.problems import ChapterExists, DealerExists
+from app.chapters.models import Chapter, Dealer, Region
+from app.chapters.problems import ChapterExists, DealerExists, RegionExists
 from app.chapters.queries import DealerRow
 from app.chapters.schemas import (
     ChapterCreate,
     ChapterUpdate,
     DealerCreate,
     DealerUpdate,
+    RegionCreate,
     StaffCreate,
     StaffUpdate,
 )
 from app.core.actors import Actor
 from app.core.clock import china_date
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.db import broken_constraint
+from app.core.problems import InvalidPayload, NotFound, PreconditionFailed, Problem
 from app.identity import queries as identity_queries
 from app.identity import service as identity
 from app.identity.models import Account
+
+
+async def create_region(session: AsyncSession, body: RegionCreate) -> Region:
+    """Take a regional office into the network.
+
+    Raises:
+        RegionExists: the code is in use.
+    """
+    if await queries.region_exists(session, body.code):
+        raise RegionExists
+    created = Region(**body.model_dump())
+    session.add(created)
+    await _insert(session, "pk_region", RegionExists)
+    return created
 
 
 async def dealer(session: AsyncSession, actor: Actor, code: str) -> DealerRow:
@@ -53,11 +67,7 @@ async def create_dealer(session: AsyncSession, body: DealerCreate) -> DealerRow:
         raise DealerExists
     created = Dealer(**body.model_dump())
     session.add(created)
-    try:
-        await session.flush()
-    except IntegrityError:
-        # two created it at the same moment
-        raise DealerExists from None
+    await _insert(session, "pk_dealer", DealerExists)
     return DealerRow(created, None)
 
 
@@ -112,11 +122,7 @@ async def open_chapter(
         raise ChapterExists
     opened = Chapter(dealer_code=code, name=body.name, opened_on=body.opened_on or today)
     session.add(opened)
-    try:
-        await session.flush()
-    except IntegrityError:
-        # two opened it at the same moment
-        raise ChapterExists from None
+    await _insert(session, "pk_chapter", ChapterExists)
     return opened
 
 
@@ -171,6 +177,16 @@ async def update_staff(
         raise NotFound("staff account")
     await _change(session, account, body.model_dump(exclude_unset=True), version)
     return account
+
+
+async def _insert(session: AsyncSession, key: str, exists: type[Problem]) -> None:
+    """Write what was added; `exists` when somebody added the same `key` at the same moment."""
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if broken_constraint(error) != key:
+            raise
+        raise exists from None
 
 
 async def _change(

@@ -8,6 +8,7 @@ from alembic import command, op
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.db import connect, engine_options
@@ -24,7 +25,7 @@ async def migrate(dsn: str, **attributes: Any) -> None:
     """Upgrade the database to the newest schema; concurrent callers wait for one another.
 
     Raises:
-        UnsuitableServer: PostgreSQL is older than 15, or the user may not create the role `club_app`.
+        UnsuitableServer: PostgreSQL is older than 15, or the user may not create the role `club_app` or the tables.
     """
     guard = await connect(dsn, role=None)
     try:
@@ -34,6 +35,11 @@ async def migrate(dsn: str, **attributes: Any) -> None:
         try:
             async with engine.connect() as connection:
                 await connection.run_sync(_upgrade, attributes)
+        except (asyncpg.InsufficientPrivilegeError, ProgrammingError) as error:
+            cause = error.orig and error.orig.__cause__ if isinstance(error, ProgrammingError) else error
+            if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+                raise UnsuitableServer(f"the database user needs more rights: {cause}") from error
+            raise
         finally:
             await engine.dispose()
     finally:

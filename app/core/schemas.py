@@ -1,5 +1,6 @@
 """What schemas at the edge share: strict input, tame text, fields that may be left out."""
 
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -9,6 +10,10 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pat
 
 Name = Annotated[Line, StringConstraints(max_length=100)]
 Reason = Annotated[Line, StringConstraints(max_length=500)]
+
+
+BusinessDate = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
+"""A China date within reason (the far ends of the calendar mean infinity to PostgreSQL's driver)."""
 
 
 class Input(BaseModel):

@@ -74,24 +74,35 @@ def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _parsed(text: TextIO, columns: Sequence[str]) -> Iterator[Row]:
-    reader = csv.reader(text)
+    header = [name.strip().lower() for name in _cells(text.readline()) or ()]
+    if not header:
+        raise Unreadable(f"the file is empty, or its first line is; it must name {', '.join(columns)}")
+    positions = _positions(header, columns)
+    in_order = positions == list(range(len(header)))
+    # line by line: no cell may hold a line break, so a stray quote spoils its row and not those below
+    for number, line in enumerate(text, start=2):
+        cells = _cells(line)
+        if cells is None:
+            yield Row(number, [line.rstrip("\r\n")], "a quote is not closed, or stands inside a cell")
+        elif not cells:
+            continue
+        elif len(cells) != len(header):
+            yield Row(number, cells, f"{len(header)} columns expected, {len(cells)} found")
+        elif "\ufffd" in line:
+            yield Row(number, cells, "not UTF-8: save the file as UTF-8")
+        else:
+            yield Row(number, cells if in_order else [cells[at] for at in positions])
+
+
+def _cells(line: str) -> list[str] | None:
+    """A line's cells, none for a blank line, None when its quotes do not pair."""
+    line = line.rstrip("\r\n")
+    if '"' not in line:
+        return line.split(",") if line else []
     try:
-        header = next(reader, None)
-        if header is None:
-            raise Unreadable(f"the file is empty; its first line must name {', '.join(columns)}")
-        positions = _positions([name.strip().lower() for name in header], columns)
-        in_order = positions == list(range(len(columns))) and len(header) == len(columns)
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                yield Row(reader.line_num, cells, f"{len(header)} columns expected, {len(cells)} found")
-            elif any("\ufffd" in cell for cell in cells):
-                yield Row(reader.line_num, cells, "not UTF-8: save the file as UTF-8")
-            else:
-                yield Row(reader.line_num, cells if in_order else [cells[at] for at in positions])
-    except csv.Error as error:
-        raise Unreadable(f"line {reader.line_num}: {error}") from error
+        return next(csv.reader([line], strict=True))
+    except csv.Error:
+        return None
 
 
 def _positions(header: Sequence[str], columns: Sequence[str]) -> list[int]:

@@ -3,15 +3,14 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from app.core.actors import Role
+from app.core.schemas import Input
 
 
-class SignIn(BaseModel):
+class SignIn(Input):
     """A staff member's username and password."""
-
-    model_config = ConfigDict(extra="forbid")
 
     username: str = Field(min_length=1, max_length=100)
     password: SecretStr = Field(max_length=200)

@@ -31,6 +31,14 @@ class NewOwnership(NamedTuple):
     since: date
 
 
+class Stretch(NamedTuple):
+    """A past ownership, its days inclusive."""
+
+    member_id: UUID
+    since: date
+    until: date
+
+
 async def lock(connection: asyncpg.Connection) -> None:
     """Until commit nobody else imports or enrols members."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", IMPORTING)
@@ -38,14 +46,25 @@ async def lock(connection: asyncpg.Connection) -> None:
 
 async def people(connection: asyncpg.Connection, phones: Sequence[str]) -> dict[str, Person]:
     """The members who have these phones, by phone."""
-    rows = await connection.fetch("SELECT phone, id, name FROM member WHERE phone = ANY ($1)", phones)
-    return {phone: Person(member_id, name) for phone, member_id, name in rows}
+    rows = await connection.fetch("SELECT phone, id, name, status FROM member WHERE phone = ANY ($1)", phones)
+    return {phone: Person(member_id, name, MemberStatus(status)) for phone, member_id, name, status in rows}
 
 
 async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, UUID]:
     """The members who own these vehicles now, by VIN."""
     rows = await connection.fetch("SELECT vin, member_id FROM ownership WHERE vin = ANY ($1) AND until IS NULL", vins)
     return {row["vin"]: row["member_id"] for row in rows}
+
+
+async def past_stretches(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, list[Stretch]]:
+    """Who owned these vehicles before they were sold, by VIN."""
+    rows = await connection.fetch(
+        "SELECT vin, member_id, since, until FROM ownership WHERE vin = ANY ($1) AND until IS NOT NULL", vins
+    )
+    stretches: dict[str, list[Stretch]] = {}
+    for vin, *stretch in rows:
+        stretches.setdefault(vin, []).append(Stretch(*stretch))
+    return stretches
 
 
 async def insert(

@@ -15,8 +15,8 @@ from app.core.clock import china_date
 from app.core.db import Database, new_id
 from app.core.tabular import Rejection, Report, Row, joined
 from app.members import bulk
-from app.members.bulk import NewMember, NewOwnership
-from app.members.rules import Person, Verdict, Vin, judge_enrolment, parse_mobile, parse_vin
+from app.members.bulk import NewMember, NewOwnership, Stretch
+from app.members.rules import MemberStatus, Person, Verdict, Vin, judge_enrolment, parse_mobile, parse_vin
 from app.points import ledger
 
 COLUMNS = ("dealer_code", "name", "phone", "vin", "delivered_on")
@@ -58,6 +58,7 @@ class Roll:
 
     people: dict[str, Person]
     owners: dict[str, UUID]
+    past: dict[str, list[Stretch]]
     members: list[NewMember] = field(default_factory=list)
     ownerships: list[NewOwnership] = field(default_factory=list)
 
@@ -93,9 +94,11 @@ async def _import_chunk(connection: asyncpg.Connection, chunk: list[Row], now: d
     )
     judged = [(row, _parsed(row, places)) for row in chunk]
     owners = [owner for _, owner in judged if isinstance(owner, Owner)]
+    vins = [owner.vin.value for owner in owners]
     roll = Roll(
         await bulk.people(connection, [owner.phone for owner in owners]),
-        await bulk.owners(connection, [owner.vin.value for owner in owners]),
+        await bulk.owners(connection, vins),
+        await bulk.past_stretches(connection, vins),
     )
     rejections = []
     for row, owner in judged:
@@ -112,16 +115,29 @@ def _take(roll: Roll, owner: Owner) -> str | None:
     person = roll.people.get(owner.phone)
     vin = owner.vin.value
     verdict = judge_enrolment(owner.name, person, roll.owners.get(vin))
-    if verdict is Verdict.ALREADY_KNOWN:
+    if verdict is Verdict.ALREADY_KNOWN or _sold_since(roll, owner, person):
         return None
     if verdict in _REFUSED:
         return _REFUSED[verdict].format(phone=owner.phone, vin=vin)
+    if person is not None and person.status is MemberStatus.LEFT:
+        return f"the member with phone {owner.phone} has left the club, and an import reactivates nobody"
+    last_day = max((stretch.until for stretch in roll.past.get(vin, [])), default=owner.joined_on)
+    if owner.joined_on < last_day:
+        return f"vehicle {vin} was another owner's until {last_day}, after delivered_on {owner.joined_on}"
     if person is None:
         person = roll.people[owner.phone] = Person(new_id(), owner.name)
         roll.members.append(NewMember(person.member_id, owner.name, owner.phone, owner.dealer_code, owner.joined_on))
     roll.owners[vin] = person.member_id
     roll.ownerships.append(NewOwnership(vin, owner.vin.check_digit_ok, person.member_id, owner.joined_on))
     return None
+
+
+def _sold_since(roll: Roll, owner: Owner, person: Person | None) -> bool:
+    """Whether the line was taken before and its vehicle sold since: an old file sent again does not bring it back."""
+    if person is None or person.name != owner.name:
+        return False
+    stretches = roll.past.get(owner.vin.value, [])
+    return any(person.member_id == stretch.member_id and owner.joined_on <= stretch.until for stretch in stretches)
 
 
 def _parsed(row: Row, places: Places) -> Owner | str:

@@ -108,6 +108,12 @@ async def vehicles_of(session: AsyncSession, member_ids: Iterable[UUID]) -> dict
     return owned
 
 
+async def ownership(session: AsyncSession, member_id: UUID, vin: str) -> Ownership | None:
+    """The member's ownership of a vehicle it owns now, locked for change."""
+    query = select(Ownership).where(_owns_now(vin), col(Ownership.member_id) == member_id)
+    return await session.scalar(query.with_for_update().execution_options(populate_existing=True))
+
+
 # --- enrolment ---
 
 
@@ -190,10 +196,9 @@ class CounterMember(NamedTuple):
     member_no: str
     name: str
     status: MemberStatus
-    dealer_code: str | None
 
 
-_AT_COUNTER = "SELECT m.id, m.member_no, m.name, m.status, m.dealer_code FROM member m WHERE "
+_AT_COUNTER = "SELECT m.id, m.member_no, m.name, m.status FROM member m WHERE "
 _HAS_VEHICLE = "m.id = (SELECT o.member_id FROM ownership o WHERE o.vin = $1 AND o.until IS NULL)"
 
 
@@ -211,8 +216,8 @@ async def at_counter(
         row = await connection.fetchrow(_AT_COUNTER + "m.phone = $1", parse_mobile(phone or ""))
     if row is None:
         return None
-    member_id, member_no, name, status, dealer_code = row
-    return CounterMember(member_id, member_no, masked_name(name), MemberStatus(status), dealer_code)
+    member_id, member_no, name, status = row
+    return CounterMember(member_id, member_no, masked_name(name), MemberStatus(status))
 
 
 async def phone_of(connection: Connection, member_id: UUID) -> str | None:

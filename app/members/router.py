@@ -26,7 +26,7 @@ from app.core.http import (
     version_of,
 )
 from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, encode_cursor, id_after
+from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.members import queries, service
 from app.members.models import Member
@@ -44,6 +44,7 @@ from app.members.schemas import (
     Refusal,
     StatusStep,
     VehicleRead,
+    VehicleSale,
     application_read,
     member_read,
     vin_warnings,
@@ -85,10 +86,10 @@ async def members_enrol(
     """Enrol a person with a vehicle. The same person and vehicle again answers the member as known."""
 
     async def enrol() -> EnrolmentRead:
-        profile, verdict = await service.enrol(session, actor, body, now=now)
-        return EnrolmentRead(
-            **_read(actor, profile).model_dump(), outcome=verdict, warnings=vin_warnings(body.vin, language)
-        )
+        profile, verdict, is_foreign = await service.enrol(session, actor, body, now=now)
+        hidden = {"dealer_code": None, "joined_on": None} if is_foreign else {}
+        read = _read(actor, profile).model_dump() | hidden
+        return EnrolmentRead(**read, outcome=verdict, warnings=vin_warnings(body.vin, language))
 
     return await once(session, caller=actor.subject, key=key, request=body, now=now, action=enrol)
 
@@ -111,10 +112,9 @@ async def _page(
     session: AsyncSession, actor: Actor, search: MemberSearch, limit: int, cursor: str | None
 ) -> Page[MemberRead]:
     found = await queries.members(session, actor, **search.model_dump(), after=id_after(cursor), limit=limit + 1)
-    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    vehicles = await queries.vehicles_of(session, [member.id for member in found[:limit]])
-    items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]
-    return Page(items=items, next_cursor=more)
+    vehicles = await queries.vehicles_of(session, [member.id for member in found])
+    items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found]
+    return Page[MemberRead].model_validate(paged(items, limit, lambda member: (str(member.id),)))
 
 
 @router.get("/members/me", responses=documented(NotFound))
@@ -153,6 +153,22 @@ async def members_change_status(
     return _tagged(response, actor, changed)
 
 
+@router.post(
+    "/members/{member_id}/sold-vehicles", response_model=MemberRead, responses=documented(NotFound, KeyConflict)
+)
+async def members_sell_vehicle(
+    member_id: UUID, body: VehicleSale, actor: Enroller, session: Session, now: Now, key: OptionalKey = None
+) -> Response:
+    """Note that a vehicle is the member's no more; from then on another person can be enrolled with it."""
+
+    async def sell() -> MemberRead:
+        return _read(actor, await service.sell_vehicle(session, actor, member_id, body, now=now))
+
+    return await once(
+        session, caller=actor.subject, key=key, request=body, now=now, action=sell, status=200, target=str(member_id)
+    )
+
+
 def _read(actor: Actor, profile: Profile) -> MemberRead:
     vehicles = [VehicleRead(**vehicle._asdict()) for vehicle in profile.vehicles]
     return member_read(actor, profile.member, vehicles)
@@ -185,8 +201,8 @@ async def members_postings(
     before = int(decode_cursor(cursor, int)[0]) if cursor else None
     member = await _visible(session, actor, member_id)
     found = await points.history(await raw(session), member.id, before=before, limit=limit + 1)
-    more = encode_cursor(found[limit - 1].posting_no) if len(found) > limit else None
-    return Page(items=[HistoryEntry(**asdict(entry)) for entry in found[:limit]], next_cursor=more)
+    items = [HistoryEntry(**asdict(entry)) for entry in found]
+    return Page[HistoryEntry].model_validate(paged(items, limit, lambda entry: (entry.posting_no,)))
 
 
 @router.get("/members/{member_id}/postings/{posting_no}", responses=documented(NotFound))
@@ -251,8 +267,8 @@ async def applications_list(
     found = await queries.applications(
         session, actor, status=status, dealer_code=dealer_code, after=after, limit=limit + 1
     )
-    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return Page(items=[application_read(actor, found_one, language) for found_one in found[:limit]], next_cursor=more)
+    items = [application_read(actor, found_one, language) for found_one in found]
+    return Page[ApplicationRead].model_validate(paged(items, limit, lambda read: (str(read.id),)))
 
 
 @router.get("/applications/{application_id}", responses=documented(NotFound))

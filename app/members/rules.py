@@ -141,6 +141,7 @@ class Person:
 
     member_id: UUID
     name: str
+    status: MemberStatus = MemberStatus.ACTIVE
 
 
 class Verdict(StrEnum):

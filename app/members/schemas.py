@@ -63,24 +63,29 @@ class VehicleRead(BaseModel):
     check_digit_ok: bool
 
 
-class MemberRead(BaseModel):
-    """A member; the phone is masked unless the reader cares for the member."""
-
+class _Membership(BaseModel):
     id: UUID
     member_no: str
     name: str
     phone: str
-    dealer_code: str | None = Field(description="the chapter; null: headquarters' own roll")
     status: MemberStatus
     source: Source
-    joined_on: date
     version: int
     vehicles: list[VehicleRead]
 
 
-class EnrolmentRead(MemberRead):
-    """What an enrolment came to."""
+class MemberRead(_Membership):
+    """A member; the phone is masked unless the reader cares for the member."""
 
+    dealer_code: str | None = Field(description="the chapter; null: headquarters' own roll")
+    joined_on: date
+
+
+class EnrolmentRead(_Membership):
+    """What an enrolment came to; of another chapter's member neither the chapter nor the day of joining."""
+
+    dealer_code: str | None = Field(description="null: headquarters' own roll, or a chapter that is not the caller's")
+    joined_on: date | None = Field(description="null: the member is another chapter's")
     outcome: Verdict = Field(description="new_member, add_vehicle or already_known")
     warnings: list[Warned]
 
@@ -110,6 +115,13 @@ class MemberUpdate(Input):
     """What may change on a member."""
 
     name: Name = may_be_left_out()
+
+
+class VehicleSale(Input):
+    """A member's vehicle goes to somebody else."""
+
+    vin: VinText
+    sold_on: date = Field(description="the last day on which the vehicle is the member's")
 
 
 class StatusStep(Input):

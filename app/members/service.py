@@ -14,8 +14,6 @@ from app.core.db import raw
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
 from app.core.transitions import require_step
 from app.members import queries
-from app.members.imports import COLUMNS as COLUMNS
-from app.members.imports import import_members as import_members
 from app.members.models import Application, Member, Ownership, StatusChange, Vehicle
 from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken
 from app.members.queries import OwnedVehicle
@@ -31,7 +29,7 @@ from app.members.rules import (
     member_number,
     vin_check_digit,
 )
-from app.members.schemas import ApplicationCreate, EnrolmentCreate, MemberUpdate
+from app.members.schemas import ApplicationCreate, EnrolmentCreate, MemberUpdate, VehicleSale
 from app.points import ledger
 
 
@@ -43,10 +41,14 @@ class Profile(NamedTuple):
 
 
 class Enrolled(NamedTuple):
-    """What an enrolment came to, and what of the member the actor may see."""
+    """What an enrolment came to, and what of the member the actor may see.
+
+    `is_foreign`: another chapter's member, of whom the actor's counter sees this vehicle alone.
+    """
 
     profile: Profile
     verdict: Verdict
+    is_foreign: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,10 @@ async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, n
     applicant = Applicant(body.name, body.phone, body.vin, body.source, dealer_code)
     member, verdict = await _join(session, applicant, actor.subject, now)
     vehicles = await _vehicles(session, member)
-    if await queries.member(session, actor, member.id) is None:
-        # another chapter's member at this counter: its other vehicles are not this dealer's to see
+    is_foreign = await queries.member(session, actor, member.id) is None
+    if is_foreign:
         vehicles = [vehicle for vehicle in vehicles if vehicle.vin == body.vin]
-    return Enrolled(Profile(member, vehicles), verdict)
+    return Enrolled(Profile(member, vehicles), verdict, is_foreign)
 
 
 def _chapter_of(actor: Actor, dealer_code: str | None) -> str | None:
@@ -101,7 +103,7 @@ async def _join(session: AsyncSession, applicant: Applicant, by: str, now: datet
     await queries.lock_enrolment(session, applicant.phone, applicant.vin)
     person = await queries.by_phone(session, applicant.phone)
     owner = await queries.owner_of(session, applicant.vin)
-    known = Person(person.id, person.name) if person is not None else None
+    known = Person(person.id, person.name, person.status) if person is not None else None
     verdict = judge_enrolment(applicant.name, known, owner)
     if verdict is Verdict.PHONE_TAKEN:
         raise PhoneTaken
@@ -176,6 +178,28 @@ async def update(session: AsyncSession, actor: Actor, member_id: UUID, body: Mem
     member.version += 1
     await session.flush()
     return Profile(member, await _vehicles(session, member))
+
+
+async def sell_vehicle(
+    session: AsyncSession, actor: Actor, member_id: UUID, sale: VehicleSale, *, now: datetime
+) -> Profile:
+    """End a member's ownership of a vehicle, so that another person can join with it.
+
+    Raises:
+        NotFound: there is no such member, or the vehicle is not its now.
+        InvalidPayload: the day lies in the future, or before the vehicle was the member's.
+    """
+    seller = (await profile(session, actor, member_id)).member
+    owned = await queries.ownership(session, seller.id, sale.vin)
+    if owned is None:
+        raise NotFound("vehicle")
+    if sale.sold_on > china_date(now):
+        raise InvalidPayload.at("/sold_on", "date_in_future")
+    if sale.sold_on < owned.since:
+        raise InvalidPayload.at("/sold_on", "date_too_early", earliest=owned.since)
+    owned.until = sale.sold_on
+    await session.flush()
+    return Profile(seller, await _vehicles(session, seller))
 
 
 async def change_status(

@@ -1,4 +1,4 @@
-"""How a posting is answered: the same body for the first answer and for its replay, which a header tells apart."""
+"""How a posting is asked for and answered: one body for the first answer and its replay, which a header tells apart."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.core.http import json_response
-from app.points.ledger import Kind, Posting
+from app.core.http import Errand, json_response
+from app.points.ledger import Kind, Posting, Request
 
 
 class PostingRead(BaseModel):
@@ -25,6 +25,16 @@ class PostingRead(BaseModel):
     pending: int
     held: int
     owed: int
+
+
+def request_of(errand: Errand, body: BaseModel, *path: object, apart_from: set[str] | None = None) -> Request:
+    """The ledger's request for an errand; `path` is what the URL says besides the body.
+
+    Args:
+        apart_from: fields that a retry may send anew, such as a one-time code.
+    """
+    sent = body.model_dump_json(exclude=apart_from)
+    return Request(errand.actor.subject, errand.key, errand.now, f"{path}{sent}" if path else sent)
 
 
 def posting_response(p: Posting, *, dry_run: bool = False) -> Response:

@@ -41,16 +41,25 @@ class Kind(StrEnum):
 
 
 class Request(NamedTuple):
-    """Who asks, under which idempotency key, and when. Keys are scoped to their actor."""
+    """Who asks, under which idempotency key, and when. Keys are scoped to their actor.
+
+    `sent` is the request as it came, which tells a retry from another request under the same key; without it the
+    operation's arguments do. (They may hold the day's date for one left out, which a retry after midnight changes.)
+    """
 
     actor: str
     key: str
     now: datetime
+    sent: str | None = None
 
     @property
     def key_id(self) -> UUID:
         """The key as the ledger stores it."""
         return _digest(self.actor, self.key)
+
+    def content(self, kind: Kind, member_id: UUID, *arguments: object) -> UUID:
+        """What the ledger keeps of the request to compare a later one with."""
+        return _digest(kind.value, member_id, *(arguments if self.sent is None else (self.sent,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +90,7 @@ class Code(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What one business document earns. `cause` is `type:key` and has at most one live earning.
-
-    `as_sent`: the dates as the caller gave them, when some were filled in by the day's date: a retry after midnight
-    is the same request still.
-    """
+    """What one business document earns. `cause` is `type:key` and has at most one live earning."""
 
     member_id: UUID
     points: int
@@ -96,20 +101,14 @@ class Earning:
     spendable_from: date
     expires_on: date
     reason: str | None = None
-    as_sent: tuple[date | None, ...] | None = None
 
     @property
-    def content(self) -> UUID:
-        """Tells a retry from another request under the same key or cause."""
-        return _digest(
-            "earn",
-            self.member_id,
-            self.points,
-            self.funder,
-            self.place,
-            self.cause,
-            *(self.as_sent or (self.booked_on, self.spendable_from, self.expires_on)),
-        )
+    def arguments(self) -> tuple[Any, ...]:
+        """The member, then everything else."""
+        return (
+            self.member_id, self.points, self.funder, self.place, self.cause, self.reason,
+            self.booked_on, self.spendable_from, self.expires_on,
+        )  # fmt: skip
 
 
 async def earn(db: Connection, earning: Earning, request: Request) -> Posting:
@@ -120,10 +119,11 @@ async def earn(db: Connection, earning: Earning, request: Request) -> Posting:
         KeyConflict, NotFound, WalletClosed, FutureDate.
     """
     e = earning
+    content = request.content(Kind.EARN, *e.arguments)
     return await _post(
         db, e.member_id, "SELECT * FROM ledger.earn($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
         e.member_id, e.points, e.funder, e.place, e.cause, e.reason, e.booked_on, e.spendable_from, e.expires_on,
-        request.actor, request.key_id, e.content, request.now,
+        request.actor, request.key_id, content, request.now,
     )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ async def _take(
     db: Connection, kind: Kind, member_id: UUID, points: int, place: str, cause: str, request: Request,
     booked_on: date | None, until: datetime | None, confirm: bool, code: Code | None,
 ) -> Posting:  # fmt: skip
-    content = _digest(kind, member_id, points, place, cause, booked_on)
+    content = request.content(kind, member_id, points, place, cause, booked_on)
     return await _post(
         db, member_id, "SELECT * FROM ledger.redeem($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
         kind, member_id, points, place, cause, booked_on or china_date(request.now), until,
@@ -192,7 +192,7 @@ async def _resolve(
     return await _post(
         db, member_id, "SELECT * FROM ledger.resolve_hold($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
         kind, member_id, hold_no, points, cause, china_date(request.now),
-        request.actor, request.key_id, _digest(kind, member_id, hold_no, points, cause), request.now,
+        request.actor, request.key_id, request.content(kind, member_id, hold_no, points, cause), request.now,
     )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ async def refund(
     return await _post(
         db, member_id, "SELECT * FROM ledger.refund($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
         member_id, original, points, grace_until, cause, reason, china_date(request.now),
-        request.actor, request.key_id, _digest("refund", member_id, original, points, cause), request.now,
+        request.actor, request.key_id, request.content(Kind.REFUND, member_id, original, points, reason), request.now,
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ async def reverse(
     return await _post(
         db, member_id, "SELECT * FROM ledger.reverse($1,$2,$3,$4,$5,$6,$7,$8,$9)",
         member_id, original, cause, reason, china_date(request.now),
-        request.actor, request.key_id, _digest("reverse", member_id, original, cause), request.now,
+        request.actor, request.key_id, request.content(Kind.REVERSE, member_id, original, reason), request.now,
     )  # fmt: skip
 
 
@@ -242,7 +242,7 @@ async def adjust(
     return await _post(
         db, member_id, "SELECT * FROM ledger.adjust($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
         member_id, points, HQ, f"correction:{request.key_id}", reason, china_date(request.now), expires_on,
-        request.actor, request.key_id, _digest("adjust", member_id, points, reason), request.now,
+        request.actor, request.key_id, request.content(Kind.ADJUST, member_id, points, expires_on, reason), request.now,
         needed=-points,
     )  # fmt: skip
 
@@ -256,7 +256,7 @@ async def write_off(db: Connection, member_id: UUID, points: int, *, reason: str
     return await _post(
         db, member_id, "SELECT * FROM ledger.write_off($1,$2,$3,$4,$5,$6,$7,$8,$9)",
         member_id, points, f"correction:{request.key_id}", reason, china_date(request.now),
-        request.actor, request.key_id, _digest("write_off", member_id, points, reason), request.now,
+        request.actor, request.key_id, request.content(Kind.WRITE_OFF, member_id, points, reason), request.now,
     )  # fmt: skip
 
 
@@ -323,6 +323,11 @@ async def expect_code(
     return bool(await db.fetchval("SELECT ledger.expect_code($1,$2,$3,$4,$5)", member_id, digest, place, points, until))
 
 
+async def withdraw_code(db: Connection, member_id: UUID, digest: bytes) -> None:
+    """Forget a code that could not be sent."""
+    await db.execute("SELECT ledger.withdraw_code($1,$2)", member_id, digest)
+
+
 class Swept(NamedTuple):
     """What the expiry sweep did."""
 
@@ -372,9 +377,8 @@ async def seal_period(db: asyncpg.Connection, period: date, statements: bytes, *
 
 
 def _digest(*parts: object) -> UUID:
-    # the length before each part keeps ("ab", "c") and ("a", "bc") apart
-    text = "".join(f"{len(part)}:{part}" for part in map(str, parts))
-    return UUID(bytes=sha256(text.encode()).digest()[:16])
+    # repr quotes strings, so that ("ab", "c") and ("a", "bc") differ
+    return UUID(bytes=sha256(repr(parts).encode()).digest()[:16])
 
 
 _REFUSALS: dict[str, type[core.Problem]] = {
@@ -386,6 +390,7 @@ _REFUSALS: dict[str, type[core.Problem]] = {
     "hold_expired": problems.HoldExpired,
     "wallet_closed": problems.WalletClosed,
     "future_date": problems.FutureDate,
+    "dates_out_of_order": problems.DatesOutOfOrder,
     "confirmation_required": problems.ConfirmationRequired,
     "confirmation_wrong": problems.ConfirmationWrong,
     "confirmation_locked": problems.ConfirmationLocked,

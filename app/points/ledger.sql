@@ -412,6 +412,12 @@ BEGIN
   RETURN FOUND;
 END $$;
 
+-- Forgets a code that could not be sent.
+CREATE OR REPLACE FUNCTION ledger.withdraw_code(p_member uuid, p_digest bytea) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  UPDATE ledger.confirmation SET digest = NULL, expires_at = NULL WHERE member_id = p_member AND digest = p_digest
+$$;
+
 -- Judges the member's code, under the member's lock. Null: good (consumed with the posting); else the refusal.
 -- Five wrong codes, each within ten minutes of the one before, lock the member's confirmations until ten minutes after the last.
 CREATE OR REPLACE FUNCTION ledger.judge_code(
@@ -455,6 +461,7 @@ DECLARE
 BEGIN
   IF o.status IS NULL THEN o := ledger.document_answer(p_member, p_cause, p_hash); END IF;
   IF o.status IS NOT NULL THEN RETURN o; END IF;
+  IF p_expires_on < greatest(p_spendable_from, p_booked_on) THEN RETURN ledger.refusal('dates_out_of_order'); END IF;
   d := ledger.begin(p_member, p_place, p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
   d := ledger.grant_lot(d, p_points, p_funder, p_cause, p_spendable_from, p_expires_on);
@@ -473,7 +480,7 @@ DECLARE
 BEGIN
   IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL OR pg_advisory_xact_lock(hashtextextended(p_cause, 1)) IS NULL
      OR pg_advisory_xact_lock_shared(ledger.period_lock(v_period)) IS NULL THEN RETURN NULL; END IF;
-  IF p_spendable_from <= p_booked_on AND p_booked_on <= ledger.china_date(p_now)
+  IF p_spendable_from <= p_booked_on AND p_booked_on <= least(p_expires_on, ledger.china_date(p_now))
      AND EXISTS (SELECT FROM ledger.period WHERE period = v_period AND sealed_at IS NULL)
      AND NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key)
      AND NOT EXISTS (SELECT FROM ledger.lot WHERE document = p_cause AND is_live)
@@ -676,6 +683,7 @@ DECLARE
   o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
 BEGIN
   IF o.status IS NOT NULL THEN RETURN o; END IF;
+  IF p_points > 0 AND p_expires_on < p_booked_on THEN RETURN ledger.refusal('dates_out_of_order'); END IF;
   d := ledger.begin(p_member, 'HQ', p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
   IF p_points > 0 THEN

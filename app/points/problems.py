@@ -72,6 +72,12 @@ class FutureDate(Problem):
     status, type = 422, "future-date"
 
 
+class DatesOutOfOrder(Problem):
+    """The points would lapse before they could be spent."""
+
+    status, type = 422, "dates-out-of-order"
+
+
 class ConfirmationRequired(Problem):
     """The member's one-time code is missing."""
 

@@ -5,121 +5,97 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
 from app.core.db import rehearsal
-from app.core.http import GUARDED, DryRun, Now, Postings, RequiredKey, Requires, documented
+from app.core.http import GUARDED, DryRun, Errand, Errands, Postings, Requires, documented
 from app.core.problems import InvalidPayload, KeyConflict, NotFound
+from app.core.schemas import BusinessDate, Input, Reason
 from app.points import ledger, problems, totals
-from app.points.answers import PostingRead, posting_response
+from app.points.answers import PostingRead, posting_response, request_of
 from app.points.rules import last_spendable_day
 
 router = APIRouter(prefix="/points", tags=["points"], responses=GUARDED)
 
-Corrector = Annotated[Actor, Depends(Requires(Role.HQ))]
-Reverser = Annotated[Actor, Depends(Requires(Role.HQ, Role.API_CLIENT, scope="points:reverse"))]
+CorrectionErrand = Annotated[Errand, Depends(Errands(Role.HQ))]
+ReversalErrand = Annotated[Errand, Depends(Errands(Role.HQ, Role.API_CLIENT, scope="points:reverse"))]
+Headquarters = Annotated[Actor, Depends(Requires(Role.HQ))]
 POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {
     200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"},
     201: {"model": PostingRead},
 }
 
 
-class ReversalCreate(BaseModel):
+class ReversalCreate(Input):
     """Takes an earning back; what was spent of it becomes owed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     member_id: UUID
     posting_no: int = Field(ge=1, lt=1 << 63, description="the earning's posting number")
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
-class AdjustmentCreate(BaseModel):
+class AdjustmentCreate(Input):
     """Above zero grants points at headquarters' cost, below zero takes points back."""
-
-    model_config = ConfigDict(extra="forbid")
 
     member_id: UUID
     points: int = Field(ge=-100_000_000, le=100_000_000, strict=True)
-    expires_on: date | None = Field(
+    expires_on: BusinessDate | None = Field(
         default=None, description="last spendable day of granted points; two years by default"
     )
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
-class WriteOffCreate(BaseModel):
+class WriteOffCreate(Input):
     """Forgives points that a member owes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     member_id: UUID
     points: int = Field(ge=1, le=100_000_000, strict=True)
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
 @router.post("/reversals", status_code=201, responses=POSTED | documented(problems.AlreadyReversed, problems.WrongKind))
-async def points_reverse(
-    body: ReversalCreate, actor: Reverser, pool: Postings, key: RequiredKey, now: Now, dry_run: DryRun = False
-) -> Response:
+async def points_reverse(body: ReversalCreate, errand: ReversalErrand, dry_run: DryRun = False) -> Response:
     """Take an earning back from its own lot; spent and held points become owed to its funder."""
-    async with rehearsal(pool, dry_run) as db:
+    async with rehearsal(errand.db.pool, dry_run) as db:
         posting = await ledger.reverse(
             db, body.member_id, body.posting_no, cause=f"reversal:{body.posting_no}", reason=body.reason,
-            request=ledger.Request(actor.subject, key, now),
+            request=request_of(errand, body),
         )  # fmt: skip
     return posting_response(posting, dry_run=dry_run)
 
 
-@router.post("/adjustments", status_code=201, responses=POSTED | documented(problems.InsufficientPoints))
-async def points_adjust(
-    body: AdjustmentCreate,
-    actor: Corrector,
-    pool: Postings,
-    key: RequiredKey,
-    now: Now,
-    dry_run: DryRun = False,
-) -> Response:
+@router.post(
+    "/adjustments",
+    status_code=201,
+    responses=POSTED | documented(problems.InsufficientPoints, problems.DatesOutOfOrder),
+)
+async def points_adjust(body: AdjustmentCreate, errand: CorrectionErrand, dry_run: DryRun = False) -> Response:
     """Correct a balance, with the reason and the person on record."""
-    today = china_date(now)
     if body.points == 0:
         raise InvalidPayload.at("/points", "points_zero")
-    if body.expires_on is not None and body.expires_on < today:
-        raise InvalidPayload.at("/expires_on", "date_too_early", earliest=today)
-    async with rehearsal(pool, dry_run) as db:
+    async with rehearsal(errand.db.pool, dry_run) as db:
         posting = await ledger.adjust(
             db, body.member_id, body.points, reason=body.reason,
-            expires_on=body.expires_on or last_spendable_day(today),
-            request=ledger.Request(actor.subject, key, now),
+            expires_on=body.expires_on or last_spendable_day(china_date(errand.now)), request=request_of(errand, body),
         )  # fmt: skip
     return posting_response(posting, dry_run=dry_run)
 
 
 @router.post("/write-offs", status_code=201, responses=POSTED | documented(problems.ExceedsOwed))
-async def points_write_off(
-    body: WriteOffCreate,
-    actor: Corrector,
-    pool: Postings,
-    key: RequiredKey,
-    now: Now,
-    dry_run: DryRun = False,
-) -> Response:
+async def points_write_off(body: WriteOffCreate, errand: CorrectionErrand, dry_run: DryRun = False) -> Response:
     """Forgive points a member owes."""
-    async with rehearsal(pool, dry_run) as db:
+    async with rehearsal(errand.db.pool, dry_run) as db:
         posting = await ledger.write_off(
-            db,
-            body.member_id,
-            body.points,
-            reason=body.reason,
-            request=ledger.Request(actor.subject, key, now),
+            db, body.member_id, body.points, reason=body.reason, request=request_of(errand, body)
         )
     return posting_response(posting, dry_run=dry_run)
 
 
 @router.get("/totals", response_model=totals.Totals)
 async def points_totals(
-    _: Corrector,
+    _: Headquarters,
     pool: Postings,
     as_of: Annotated[date | None, Query(description="business date, all by default")] = None,
 ) -> totals.Totals:

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
-from app.core.http import GUARDED, Config, Db, DryRun, Now, Postings, RequiredKey, Requires, documented
+from app.core.http import GUARDED, Config, DryRun, Errand, Errands, Now, Postings, Requires, documented
 from app.core.problems import KeyConflict, NotFound
 from app.points import ledger, problems
-from app.points.answers import PostingRead, posting_response
+from app.points.answers import PostingRead, posting_response, request_of
 from app.rewards import service
 from app.rewards.codes import Codes
 from app.rewards.problems import CodeJustSent, SmsUnavailable
@@ -29,8 +29,8 @@ from app.rewards.sms import SmsSender
 
 router = APIRouter(tags=["redemption"], responses=GUARDED)
 
-Counter = Annotated[
-    Actor, Depends(Requires(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="points:redeem"))
+CounterErrand = Annotated[
+    Errand, Depends(Errands(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="points:redeem"))
 ]
 Staff = Annotated[Actor, Depends(Requires(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR))]
 Self = Annotated[Actor, Depends(Requires(Role.MEMBER))]
@@ -68,17 +68,12 @@ async def counter_lookup(body: CounterLookup, _: Staff, pool: Postings, now: Now
     responses=CONFIRMED | {200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"}},
 )
 async def redemptions_redeem(
-    body: RedemptionCreate,
-    actor: Counter,
-    db: Db,
-    codes: CodesInUse,
-    key: RequiredKey,
-    now: Now,
-    dry_run: DryRun = False,
+    body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, dry_run: DryRun = False
 ) -> Response:
     """Spend a member's points on a repair order at once, earliest expiry first."""
-    request = ledger.Request(actor.subject, key, now)
-    return posting_response(await service.redeem(db, actor, body, codes, request, dry_run=dry_run), dry_run=dry_run)
+    request = request_of(errand, body, apart_from={"code"})
+    posting = await service.redeem(errand.db, errand.actor, body, codes, request, dry_run=dry_run)
+    return posting_response(posting, dry_run=dry_run)
 
 
 @router.post(
@@ -87,34 +82,24 @@ async def redemptions_redeem(
     responses=POSTED | documented(problems.ExceedsOriginal, problems.WrongKind),
 )
 async def redemptions_refund(
-    member_id: UUID, posting_no: PostingNo, body: RefundCreate, actor: Counter, pool: Postings, key: RequiredKey,
-    now: Now, settings: Config,
-) -> Response:  # fmt: skip
+    member_id: UUID, posting_no: PostingNo, body: RefundCreate, errand: CounterErrand, settings: Config
+) -> Response:
     """Give points of a redemption back to the lots they came from; lapsed ones get days of grace."""
-    await service.require_own(pool, actor, member_id, posting_no)
-    grace_until = china_date(now) + timedelta(days=settings.refund_grace_days)
+    await service.require_own(errand.db.pool, errand.actor, member_id, posting_no)
     posting = await ledger.refund(
-        pool, member_id, posting_no, body.points, grace_until=grace_until,
-        cause=f"refund:{posting_no}", reason=body.reason, request=ledger.Request(actor.subject, key, now),
+        errand.db.pool, member_id, posting_no, body.points,
+        grace_until=china_date(errand.now) + timedelta(days=settings.refund_grace_days),
+        cause=f"refund:{posting_no}", reason=body.reason, request=request_of(errand, body, posting_no),
     )  # fmt: skip
     return posting_response(posting)
 
 
 @router.post("/holds", status_code=201, responses=CONFIRMED)
-async def holds_create(
-    body: RedemptionCreate,
-    actor: Counter,
-    db: Db,
-    codes: CodesInUse,
-    key: RequiredKey,
-    now: Now,
-    settings: Config,
-) -> Response:
+async def holds_create(body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, settings: Config) -> Response:
     """Set points aside for a repair order until it is captured, released or too old."""
-    request = ledger.Request(actor.subject, key, now)
-    return posting_response(
-        await service.hold(db, actor, body, codes, request, life=timedelta(minutes=settings.hold_minutes))
-    )
+    request = request_of(errand, body, apart_from={"code"})
+    life = timedelta(minutes=settings.hold_minutes)
+    return posting_response(await service.hold(errand.db, errand.actor, body, codes, request, life=life))
 
 
 @router.post(
@@ -122,24 +107,13 @@ async def holds_create(
     status_code=201,
     responses=POSTED | documented(problems.ExceedsOriginal, problems.HoldResolved, problems.HoldExpired),
 )
-async def holds_capture(
-    member_id: UUID,
-    posting_no: PostingNo,
-    body: CaptureCreate,
-    actor: Counter,
-    pool: Postings,
-    key: RequiredKey,
-    now: Now,
-) -> Response:
+async def holds_capture(member_id: UUID, posting_no: PostingNo, body: CaptureCreate, errand: CounterErrand) -> Response:
     """Spend a hold, whole or in part; the rest goes back."""
-    await service.require_own(pool, actor, member_id, posting_no)
+    pool = errand.db.pool
+    await service.require_own(pool, errand.actor, member_id, posting_no)
+    request = request_of(errand, body, posting_no)
     posting = await ledger.capture(
-        pool,
-        member_id,
-        posting_no,
-        body.points,
-        cause=f"hold:{posting_no}",
-        request=ledger.Request(actor.subject, key, now),
+        pool, member_id, posting_no, body.points, cause=f"hold:{posting_no}", request=request
     )
     return posting_response(posting)
 
@@ -149,18 +123,12 @@ async def holds_capture(
     status_code=201,
     responses=POSTED | documented(problems.HoldResolved),
 )
-async def holds_release(
-    member_id: UUID, posting_no: PostingNo, actor: Counter, pool: Postings, key: RequiredKey, now: Now
-) -> Response:
+async def holds_release(member_id: UUID, posting_no: PostingNo, errand: CounterErrand) -> Response:
     """Give a hold's points back."""
-    await service.require_own(pool, actor, member_id, posting_no)
-    posting = await ledger.release(
-        pool,
-        member_id,
-        posting_no,
-        cause=f"hold:{posting_no}",
-        request=ledger.Request(actor.subject, key, now),
-    )
+    pool = errand.db.pool
+    await service.require_own(pool, errand.actor, member_id, posting_no)
+    request = ledger.Request(errand.actor.subject, errand.key, errand.now)
+    posting = await ledger.release(pool, member_id, posting_no, cause=f"hold:{posting_no}", request=request)
     return posting_response(posting)
 
 

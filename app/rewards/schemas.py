@@ -4,45 +4,40 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.core.schemas import Input, Reason
 from app.members.rules import MemberStatus
 
 Points = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
 OneTimeCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 
 
-class _Input(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class RedemptionCreate(_Input):
+class RedemptionCreate(Input):
     """Points a member spends on a repair order at the actor's dealer."""
 
     member_id: UUID
     points: Points
     order_no: str = Field(min_length=1, max_length=64, description="the repair order it pays")
-    dealer_code: str | None = Field(
-        default=None, description="programs and headquarters name the dealer; staff redeem at their own"
-    )
+    dealer_code: str | None = Field(default=None, description="programs name the dealer; staff redeem at their own")
     code: OneTimeCode | None = Field(default=None, description="the member's one-time code; staff need it")
 
 
-class CaptureCreate(_Input):
+class CaptureCreate(Input):
     """How much of a hold is spent; the rest goes back."""
 
     points: Points
 
 
-class RefundCreate(_Input):
+class RefundCreate(Input):
     """Points given back to the lots they came from; all that is left when `points` is absent."""
 
     points: Points | None = None
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
-class CodeRequest(_Input):
+class CodeRequest(Input):
     """Asks for a code by SMS for one redemption at the actor's dealer."""
 
     member_id: UUID
@@ -62,7 +57,7 @@ class CodeShown(BaseModel):
     valid_until: datetime
 
 
-class CounterLookup(_Input):
+class CounterLookup(Input):
     """How the member is found; a body, because phones and VINs do not belong into URLs."""
 
     member_no: str | None = Field(default=None, max_length=20)

@@ -16,7 +16,7 @@ from app.points import ledger
 from app.points import queries as points
 from app.points.ledger import Code, Posting, Request
 from app.rewards.codes import SMS_LIFE, Codes
-from app.rewards.problems import CodeJustSent
+from app.rewards.problems import CodeJustSent, SmsUnavailable
 from app.rewards.schemas import CounterRead, RedemptionCreate
 from app.rewards.sms import SmsSender
 from app.visits.queries import cause
@@ -113,9 +113,14 @@ async def send_code(
     if phone is None:
         raise NotFound("member")
     code, until = codes.fresh(), now + SMS_LIFE
-    if not await ledger.expect_code(
-        db, member_id, codes.digest(member_id, code), place=actor.place, points=amount, until=until
-    ):
+    digest = codes.digest(member_id, code)
+    if not await ledger.expect_code(db, member_id, digest, place=actor.place, points=amount, until=until):
         raise CodeJustSent
-    await sms.send(phone, text(Language.ZH, "sms.redemption", {"place": actor.place, "points": amount, "code": code}))
+    try:
+        await sms.send(
+            phone, text(Language.ZH, "sms.redemption", {"place": actor.place, "points": amount, "code": code})
+        )
+    except SmsUnavailable:
+        await ledger.withdraw_code(db, member_id, digest)
+        raise
     return until

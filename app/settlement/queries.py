@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from app.core.actors import Actor, Role
 from app.core.db import Connection
-from app.core.paging import Page, decode_cursor, encode_cursor, id_after
+from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import InvalidPayload
 from app.settlement.models import Contract, Dispute, Statement, StatementLine
 from app.settlement.rules import CONFIRM_DAYS, Basis, Direction, Flow, Line, StatementStatus
@@ -143,9 +143,8 @@ async def periods(connection: Connection, cursor: str | None, limit: int) -> Pag
             WHERE period < $1 ORDER BY period DESC LIMIT $2""",
         before, limit + 1,
     )  # fmt: skip
-    items = [PeriodRead(**row) for row in rows[:limit]]
-    following = encode_cursor(items[-1].period.isoformat()) if len(rows) > limit else None
-    return Page(items=items, next_cursor=following)
+    months = [PeriodRead(**row) for row in rows]
+    return Page[PeriodRead].model_validate(paged(months, limit, lambda month: (month.period.isoformat(),)))
 
 
 def _month_at(position: object) -> date:
@@ -216,10 +215,8 @@ async def statements(
         at, after = decode_cursor(cursor, str, str)
         query = query.where(or_(month < _month_at(at), and_(month == _month_at(at), dealer > after)))
     found = (await session.scalars(query)).all()
-    items = [StatementRead.model_validate(statement) for statement in found[:limit]]
-    last = found[limit - 1] if len(found) > limit else None
-    following = encode_cursor(last.period.isoformat(), last.dealer_code) if last else None
-    return Page(items=items, next_cursor=following)
+    page = paged(found, limit, lambda last: (last.period.isoformat(), last.dealer_code))
+    return Page[StatementRead].model_validate(page)
 
 
 async def statement(session: AsyncSession, actor: Actor, statement_id: UUID, *, lock: bool = False) -> Statement | None:
@@ -253,5 +250,4 @@ async def contracts(
     if after := id_after(cursor):
         query = query.where(col(Contract.id) > after)
     found = (await session.scalars(query)).all()
-    items = [ContractRead.model_validate(contract) for contract in found[:limit]]
-    return Page(items=items, next_cursor=encode_cursor(str(items[-1].id)) if len(found) > limit else None)
+    return Page[ContractRead].model_validate(paged(found, limit, lambda last: (str(last.id),)))

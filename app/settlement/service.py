@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.chapters import queries as chapters
 from app.core.actors import Actor
 from app.core.clock import add_months, china_date
-from app.core.db import Connection, Database, new_id, raw
+from app.core.db import Connection, Database, broken_constraint, new_id, raw
 from app.core.problems import InvalidPayload, NotFound, WrongStatus
 from app.core.transitions import require_step
 from app.points import ledger
@@ -70,7 +70,9 @@ async def add_contract(session: AsyncSession, order: ContractCreate) -> Contract
     session.add(contract)
     try:
         await session.flush()
-    except IntegrityError:
+    except IntegrityError as error:
+        if broken_constraint(error) != "uq_contract_dealer_code_valid_from":
+            raise
         raise ContractExists from None
     return ContractRead.model_validate(contract)
 

@@ -55,9 +55,7 @@ async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[st
     return by_vin
 
 
-async def known_orders(
-    connection: asyncpg.Connection, documents: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Known]:
+async def known_orders(connection: Connection, documents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
     """The accepted orders among these documents. One that was cancelled, or its earning reversed, stands no longer."""
     rows = await connection.fetch(
         """SELECT DISTINCT o.*, o.cancelled_at IS NULL AND (o.points = 0 OR EXISTS (

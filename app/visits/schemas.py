@@ -4,16 +4,15 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
+from app.core.schemas import Input, Reason
 from app.core.tabular import Row
 from app.visits.rules import COLUMNS
 
 
-class OrderCreate(BaseModel):
+class OrderCreate(Input):
     """A closed repair order. Money in whole fen; (dealer_code, order_no) names the document."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dealer_code: str = Field(min_length=2, max_length=16)
     order_no: str = Field(min_length=1, max_length=64)
@@ -48,12 +47,10 @@ class OrderRead(BaseModel):
     cancelled_at: datetime | None
 
 
-class CancellationCreate(BaseModel):
+class CancellationCreate(Input):
     """Why an order leaves the books."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
 class ImportRead(BaseModel):

@@ -270,8 +270,9 @@ async def record_order(db: Database, row: Row, *, actor: str, now: datetime, onl
     report, rejections = await import_orders(db, [row], actor=actor, now=now, only_dealer=only_dealer)
     if not rejections:
         return report.posted == 1
-    kind = OrderConflict if "is known with another" in rejections[0].reason else OrderRefused
-    raise kind(reason=rejections[0].reason)
+    document = (row.cells[0], row.cells[1])
+    known = document in await queries.known_orders(db.pool, [document])
+    raise (OrderConflict if known else OrderRefused)(reason=rejections[0].reason)
 
 
 async def cancel_order(db: Database, dealer_code: str, order_no: str, reason: str, request: Request) -> None:

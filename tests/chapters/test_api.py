@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
-from app.chapters.service import COLUMNS, import_dealers
+from app.chapters import queries, service
+from app.chapters.imports import COLUMNS, import_dealers
+from app.chapters.schemas import DealerCreate
 from app.core.actors import Role
 from app.core.tabular import Row
 from tests.api import Api
@@ -50,6 +53,41 @@ async def test_everyone_reads_what_is_theirs(api: Api):
         assert await codes(api, api.token(role, dealer="SH001")) == ["SH001"]
     regions = await api.call("GET", "/regions", director(api))
     assert regions.json() == [{"code": "BJ", "name": "Beijing"}, {"code": "SH", "name": "Shanghai"}]
+
+
+async def test_an_empty_network_starts_with_a_region(api: Api):
+    body = {"code": "CD", "name": "成都"}
+    answers = await asyncio.gather(*(api.call("POST", "/regions", hq(api), json=body) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+    assert {a.json()["type"] for a in answers if a.status_code == 409} == {"/problems/region-exists"}
+    assert next(a.json() for a in answers if a.status_code == 201) == body
+    assert body in (await api.call("GET", "/regions", hq(api))).json()
+    await new_dealer(api, "CD001", region_code="CD")
+    assert await codes(api, hq(api), "?region_code=CD") == ["CD001"]
+
+
+async def test_a_key_makes_one_region(api: Api):
+    body = {"code": "JN", "name": "济南"}
+    first = await api.call("POST", "/regions", hq(api), json=body, key="jinan")
+    again = await api.call("POST", "/regions", hq(api), json=body, key="jinan")
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({"code": ""}, "/code", "string_pattern_mismatch"),
+        ({"code": "成都"}, "/code", "string_pattern_mismatch"),
+        ({"code": "A" * 17}, "/code", "string_pattern_mismatch"),
+        ({"name": " "}, "/name", "string_too_short"),
+        ({"color": "red"}, "/color", "extra_forbidden"),
+    ],
+)
+async def test_a_wrong_region_is_refused(api: Api, body: dict[str, str], pointer: str, code: str):
+    answer = await api.call("POST", "/regions", hq(api), json={"code": "XX", "name": "X"} | body)
+    assert answer.status_code == 422, answer.text
+    assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [(pointer, code)]
+    assert (await api.call("POST", "/regions", director(api), json={"code": "XX", "name": "X"})).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -120,11 +158,19 @@ async def test_a_wrong_dealer_is_refused(api: Api, body: dict[str, str], pointer
     assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(pointer, code)]
 
 
+async def test_another_broken_constraint_is_no_dealer_that_exists(api: Api, monkeypatch: pytest.MonkeyPatch):
+    async def known(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(queries, "region_exists", known)
+    with pytest.raises(IntegrityError, match="fk_dealer_region_code"):
+        async with api.db.session() as session:
+            await service.create_dealer(session, DealerCreate(code="BJ014", region_code="ZZ", has_after_sales=True))
+
+
 async def test_null_does_not_empty_what_must_be_there(api: Api):
     await new_dealer(api, "BJ012")
-    answer = await api.call(
-        "PATCH", "/dealers/BJ012", hq(api), json={"region_code": None}, headers={"If-Match": '"1"'}
-    )
+    answer = await api.call("PATCH", "/dealers/BJ012", hq(api), json={"region_code": None}, headers={"If-Match": '"1"'})
     assert answer.status_code == 422
 
 
@@ -148,9 +194,7 @@ async def test_a_dealer_has_one_chapter(api: Api):
     assert opened["opened_on"] == "2026-11-21"
     assert {a.json()["type"] for a in answers if a.status_code == 409} == {"/problems/chapter-exists"}
     assert (await api.call("POST", "/dealers/ZZ999/chapter", hq(api), json={})).status_code == 404
-    assert (
-        await api.call("POST", "/dealers/BJ020/chapter", director(api, "BJ020"), json={})
-    ).status_code == 403
+    assert (await api.call("POST", "/dealers/BJ020/chapter", director(api, "BJ020"), json={})).status_code == 403
 
 
 async def test_a_key_is_bound_to_its_dealer(api: Api):
@@ -214,17 +258,9 @@ async def test_staff_of_others_are_not_there(api: Api):
         ("POST", "/dealers/BJ001/staff", account("spy")),
         ("PATCH", path, {"is_active": False}),
     ):
-        foreign = await api.call(
-            method, where, director(api, "SH001"), json=body, headers={"If-Match": '"1"'}
-        )
+        foreign = await api.call(method, where, director(api, "SH001"), json=body, headers={"If-Match": '"1"'})
         assert foreign.status_code == 404, (method, where)
         advisor = api.token(Role.SERVICE_ADVISOR, dealer="BJ001")
-        assert (
-            await api.call(method, where, advisor, json=body, headers={"If-Match": '"1"'})
-        ).status_code == 403
-    assert (
-        await api.call("POST", "/dealers/BJ001/staff", hq(api), json=account("wang.wei"))
-    ).status_code == 409
-    assert (
-        await api.call("POST", "/dealers/BJ001/staff", hq(api), json=account("boss", role="hq"))
-    ).status_code == 422
+        assert (await api.call(method, where, advisor, json=body, headers={"If-Match": '"1"'})).status_code == 403
+    assert (await api.call("POST", "/dealers/BJ001/staff", hq(api), json=account("wang.wei"))).status_code == 409
+    assert (await api.call("POST", "/dealers/BJ001/staff", hq(api), json=account("boss", role="hq"))).status_code == 422

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.chapters import queries
+from app.chapters.imports import COLUMNS, import_dealers
 from app.chapters.rules import is_dealer_code
-from app.chapters.service import COLUMNS, import_dealers
 from app.core.db import Database
 from app.core.tabular import Rejection, Report, Unreadable, open_rows
 from tests.now import NOW
@@ -65,10 +65,7 @@ async def test_bad_lines_are_named_and_good_ones_taken(database: Database, tmp_p
 
 
 async def test_an_unreadable_file_changes_nothing(database: Database, tmp_path: Path):
-    text = (
-        "dealer_code,region_code,region_name,has_after_sales,has_chapter\nQD001,QD,Qingdao,true,true\n"
-        * 3_000
-    )
+    text = "dealer_code,region_code,region_name,has_after_sales,has_chapter\nQD001,QD,Qingdao,true,true\n" * 3_000
     path = tmp_path / "dealers.csv.gz"
     path.write_bytes(gzip.compress(text.encode())[:-200])
     with pytest.raises(Unreadable, match="damaged gzip"):

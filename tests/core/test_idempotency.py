@@ -49,9 +49,7 @@ class Counter:
             return Answer(n=n, call=self.calls)
 
         async with db.session() as session:
-            return await once(
-                session, caller=caller, key=key, request=Ask(n=n), now=NOW, action=action, target=target
-            )
+            return await once(session, caller=caller, key=key, request=Ask(n=n), now=NOW, action=action, target=target)
 
 
 async def test_a_retry_gets_the_first_answer(database: Database):

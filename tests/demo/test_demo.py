@@ -1,4 +1,4 @@
-"""`club demo` at full size: killed in the middle of a month, started again, looked around in, and stopped."""
+"""`club demo` at full size: stopped and killed in a month, started again, looked around in, and stopped."""
 
 import json
 import os
@@ -23,8 +23,14 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-def test_killed_in_a_month_it_ends_as_if_undisturbed_and_serves(folder: Path):
+def test_stopped_and_killed_in_a_month_it_ends_as_if_undisturbed_and_serves(folder: Path):
     port = free_port()
+    with started("demo", data_dir=folder, port=port) as process:
+        read_to(process.stdout, "2025-05")
+        process.terminate()
+        assert process.wait(30) == 143
+    assert processes_of(folder) == []
+
     with started("demo", data_dir=folder, port=port) as process:
         read_to(process.stdout, "2025-06")
         time.sleep(0.7)  # July's orders are in the books, or on their way

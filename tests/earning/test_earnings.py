@@ -122,9 +122,11 @@ async def test_pending_until_its_day(shop: Shop):
         ({"points": True}, ("/points", "int_type")),
         ({"member_id": "me"}, ("/member_id", "uuid_parsing")),
         ({"booked_on": "yesterday"}, ("/booked_on", "date_from_datetime_parsing")),
-        ({"spendable_from": "2026-11-20"}, ("/spendable_from", "date_too_early")),
+        ({"booked_on": "2026-11-21", "spendable_from": "2026-11-20"}, ("/spendable_from", "date_too_early")),
         ({"spendable_from": "2026-12-01", "expires_on": "2026-11-30"}, ("/expires_on", "date_too_early")),
         ({"booked_on": "2026-11-01", "expires_on": "2026-10-31"}, ("/expires_on", "date_too_early")),
+        ({"booked_on": "0001-01-01"}, ("/booked_on", "greater_than_equal")),
+        ({"expires_on": "9999-12-31"}, ("/expires_on", "less_than_equal")),
         ({"reason": ""}, ("/reason", "string_too_short")),
         ({"reason": "a\0b"}, ("", "nul_character")),
         ({"rate": 1}, ("/rate", "extra_forbidden")),
@@ -137,7 +139,7 @@ async def test_a_fault_names_its_field(shop: Shop, change: dict[str, Any], fault
     assert await shop.wallet(member) == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("day", ["2026-11-22", "9999-12-31"])
+@pytest.mark.parametrize("day", ["2026-11-22", "2199-12-31"])
 async def test_a_future_date(shop: Shop, day: str):
     status, answer = await shop.post("/points/earnings", body(await shop.member(), booked_on=day), shop.program)
     assert (status, answer["type"]) == (422, "/problems/future-date")

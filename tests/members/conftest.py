@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.chapters.service import import_dealers
+from app.chapters.imports import import_dealers
 from app.core.actors import Role
 from app.core.tabular import Row
 from app.members.rules import vin_check_digit

@@ -69,11 +69,13 @@ async def test_a_vehicle_of_another(api: Api, owner: Owner):
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/vehicle-taken")
 
 
-async def test_another_chapters_member_keeps_its_other_cars_to_itself(api: Api, owner: Owner):
+async def test_another_chapters_member_keeps_the_rest_to_itself(api: Api, owner: Owner):
     await enrol(api, advisor(api), body := owner())
     new = owner()["vin"]
     seen = await enrol(api, advisor(api, "SH001"), body | {"vin": new})
-    assert (seen["outcome"], seen["dealer_code"]) == ("add_vehicle", "BJ001")
+    assert (seen["outcome"], seen["dealer_code"], seen["joined_on"]) == ("add_vehicle", None, None)
+    own = await enrol(api, advisor(api), body)
+    assert (own["dealer_code"], own["joined_on"], len(own["vehicles"])) == ("BJ001", "2026-11-21", 2)
     assert [vehicle["vin"] for vehicle in seen["vehicles"]] == [new]
     assert seen["phone"] == f"{body['phone'][:3]}****{body['phone'][-4:]}"
 
@@ -198,7 +200,7 @@ async def test_at_any_counter(api: Api, owner: Owner, database: Database, by: st
     joined = await enrol(api, advisor(api), body := owner())
     number = {"member_no": joined["member_no"], "vin": body["vin"].lower(), "phone": body["phone"]}[by]
     found = await queries.at_counter(database.pool, **{by: number})
-    assert found == (UUID(joined["id"]), joined["member_no"], "张*", "active", "BJ001")
+    assert found == (UUID(joined["id"]), joined["member_no"], "张*", "active")
     assert await queries.at_counter(database.pool, **{by: number[:-1]}) is None
     assert await queries.phone_of(database.pool, UUID(joined["id"])) == f"+86{body['phone']}"
     assert await queries.phone_of(database.pool, UUID(int=3)) is None

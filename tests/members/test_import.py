@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from app.chapters.service import COLUMNS as DEALER_COLUMNS
-from app.chapters.service import import_dealers
+from app.chapters.imports import COLUMNS as DEALER_COLUMNS
+from app.chapters.imports import import_dealers
 from app.core.clock import china_date
 from app.core.db import Database
 from app.core.tabular import Rejection, Report, Row, open_rows
 from app.members import imports
+from app.members.imports import COLUMNS, import_members
 from app.members.rules import is_member_number
-from app.members.service import COLUMNS, import_members
 from tests.members.conftest import car
 from tests.now import NOW
 
@@ -117,6 +117,49 @@ async def test_each_bad_line_has_its_reason(database: Database, tmp_path: Path):
     roll = await database.pool.fetchrow("SELECT dealer_code, source FROM member WHERE phone = '+8613700000003'")
     assert roll is not None
     assert tuple(roll) == (None, "import")
+
+
+def line(name: str, phone: str, vin: str, delivered_on: str) -> Row:
+    return Row(2, ["BJ001", name, phone, vin, delivered_on])
+
+
+async def reasons_against(database: Database, *rows: Row) -> list[str | None]:
+    """Of each row on its own: why it is refused; None when it is taken or known."""
+    refused = [(await import_members(database, iter([row]), now=NOW))[1] for row in rows]
+    return [rejections[0].reason if rejections else None for rejections in refused]
+
+
+async def cars_of(database: Database, phone: str) -> list[str]:
+    rows = await database.pool.fetch(
+        "SELECT o.vin FROM member m JOIN ownership o ON o.member_id = m.id"
+        " WHERE m.phone = $1 AND o.until IS NULL ORDER BY o.vin",
+        f"+86{phone}",
+    )
+    return [vin for (vin,) in rows]
+
+
+@pytest.mark.parametrize(("status", "phone"), [("suspended", "13500000001"), ("left", "13500000002")])
+async def test_an_import_reactivates_nobody(database: Database, status: str, phone: str):
+    first, second = (line("孙丽", phone, car(900_000 + int(phone[-1]) * 10 + n), "2026-01-02") for n in range(2))
+    assert await reasons_against(database, first) == [None]
+    await database.pool.execute("UPDATE member SET status = $1 WHERE phone = $2", status, f"+86{phone}")
+    left = f"the member with phone +86{phone} has left the club, and an import reactivates nobody"
+    assert await reasons_against(database, first, second) == [None, left if status == "left" else None]
+    assert len(await cars_of(database, phone)) == (1 if status == "left" else 2)
+    assert await database.pool.fetchval("SELECT status FROM member WHERE phone = $1", f"+86{phone}") == status
+
+
+async def test_the_next_owner_from_the_day_of_sale_on(database: Database):
+    vin, seller, buyer = car(910_000), "13500000011", "13500000012"
+    sold = line("周杰", seller, vin, "2026-01-02")
+    assert await reasons_against(database, sold) == [None]
+    await database.pool.execute("UPDATE ownership SET until = '2026-10-05' WHERE vin = $1", vin)
+    too_early = f"vehicle {vin} was another owner's until 2026-10-05, after delivered_on 2026-10-04"
+    bought_too_early, bought = (line("吴磊", buyer, vin, day) for day in ("2026-10-04", "2026-10-05"))
+    assert await reasons_against(database, bought_too_early, sold, bought) == [too_early, None, None]
+    # the old file again: the sale stands, with the next owner and without
+    assert await reasons_against(database, sold) == [None]
+    assert (await cars_of(database, seller), await cars_of(database, buyer)) == ([], [vin])
 
 
 def owners(first: int, count: int) -> list[Row]:

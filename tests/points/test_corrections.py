@@ -1,5 +1,6 @@
 """Reversals, adjustments and write-offs through the API: whose word it takes, what becomes owed, what is refused."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import pytest
 
 from app.core.actors import Role
 from app.wiring import verify
+from tests.now import NOW
 from tests.shop import Answer, Person, Shop, pointers
 
 
@@ -97,7 +99,6 @@ async def test_an_adjustment_may_have_its_own_last_day(shop: Shop):
         ({"points": 0}, ("/points", "points_zero")),
         ({"points": 1.5}, ("/points", "int_type")),
         ({"points": -100_000_001}, ("/points", "greater_than_equal")),
-        ({"expires_on": "2026-11-20"}, ("/expires_on", "date_too_early")),
         ({"reason": ""}, ("/reason", "string_too_short")),
         ({"funder": "BJ001"}, ("/funder", "extra_forbidden")),
     ],
@@ -107,6 +108,21 @@ async def test_an_adjustment_that_cannot_be(shop: Shop, fields: dict[str, Any], 
     status, answer = await adjust(shop, member, **({"points": 5} | fields))
     assert (status, pointers(answer)) == (422, [fault])
     assert await shop.wallet(member) == (0, 0, 0, 0)
+
+
+async def test_granted_points_must_not_have_lapsed(shop: Shop):
+    member = await shop.member()
+    status, answer = await adjust(shop, member, points=5, expires_on="2026-11-20")
+    assert (status, answer["type"]) == (422, "/problems/dates-out-of-order")
+    assert await shop.wallet(member) == (0, 0, 0, 0)
+
+
+async def test_a_retry_after_midnight_gets_the_first_answer(shop: Shop):
+    member = await shop.member()
+    first = await adjust(shop, member, points=5, expires_on="2026-11-21", key="late")
+    async with shop.at(NOW + timedelta(days=1)):
+        assert await adjust(shop, member, points=5, expires_on="2026-11-21", key="late") == first
+        assert (await adjust(shop, member, points=5, expires_on="2026-11-22", key="late"))[0] == 409
 
 
 async def test_a_write_off_forgives(shop: Shop):

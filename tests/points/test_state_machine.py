@@ -180,7 +180,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def _is_first(self, posting_no: int, earning: Earning) -> bool:
         """Whether the live posting was made with this very content."""
         query = "SELECT request_hash FROM ledger.posting WHERE member_id = $1 AND posting_no = $2"
-        return bool(self.run(self.db.fetchval(query, self.member, posting_no)) == earning.content)
+        content = self.request().content(ledger.Kind.EARN, *earning.arguments)
+        return bool(self.run(self.db.fetchval(query, self.member, posting_no)) == content)
 
     # ---- spending
 

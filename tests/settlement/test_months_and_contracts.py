@@ -6,11 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
+from app.chapters import queries as chapters
 from app.core.actors import Role
 from app.core.clock import add_months
 from app.points import ledger
 from app.settlement import queries, service
+from app.settlement.schemas import ContractCreate
 from tests.api import Api
 from tests.now import NOW
 from tests.settlement.books import Books
@@ -99,6 +102,20 @@ async def test_a_contract_starts_after_the_last_sealed_month(desk: Desk) -> None
     assert (status, problem["type"]) == (409, "/problems/contract-exists")
     listed = (await desk.get(f"/contracts?dealer_code={desk.dealer}", desk.hq))[1]["items"]
     assert listed == [made]
+
+
+async def test_another_broken_constraint_is_no_contract_that_exists(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def known(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(chapters, "dealer_exists", known)
+    first_day = await queries.first_open(desk.api.db.pool)
+    order = ContractCreate(dealer_code="ZZ999", valid_from=first_day, rate_fen_per_thousand=1)
+    with pytest.raises(IntegrityError, match="fk_contract_dealer_code"):
+        async with desk.api.db.session() as session:
+            await service.add_contract(session, order)
 
 
 async def test_contracts_are_listed_by_page(desk: Desk) -> None:
