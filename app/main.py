@@ -19,6 +19,7 @@ from app.identity.tokens import Tokens
 from app.members.router import router as members
 from app.points.router import router as points
 from app.rewards.codes import Codes
+from app.rewards.router import busiest as redemptions
 from app.rewards.router import router as rewards
 from app.rewards.sms import sender
 from app.settings import Settings
@@ -26,7 +27,7 @@ from app.settlement.router import router as settlement
 from app.visits.router import router as visits
 
 # tried in this order, so the busiest come first
-ROUTERS = (earning, rewards, points, visits, members, chapters, settlement, identity)
+ROUTERS = (earning, redemptions, rewards, points, visits, members, chapters, settlement, identity)
 
 
 def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> FastAPI:
@@ -92,5 +93,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         # FastAPI's own validation answer is not what we send
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for parameter in operation.get("parameters", ()):
+                    parameter["required"] |= parameter["schema"].pop("x-required", False)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -42,7 +42,7 @@ def main(dsn: str) -> None:
     try:
         asyncio.run(run(dsn))
     except ConnectionError as error:
-        sys.exit(f"club worker: {error}")
+        sys.exit(f"club worker: the database was lost: {error}")
 
 
 async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SILENCE) -> None:
@@ -68,7 +68,7 @@ async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SIL
         if not listener.is_closed():
             raise
         # whoever keeps processes running starts a new one; a job under way is taken over
-        raise ConnectionError(f"the database is gone ({error})") from error
+        raise ConnectionError(str(error)) from error
     finally:
         await listener.close()
 

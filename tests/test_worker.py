@@ -209,18 +209,17 @@ def test_a_worker_ends_with_the_process_that_made_it(dsn: str):
 
 
 async def test_a_lost_database_ends_it_with_a_word(shop: Shop, dsn: str):
-    begun = await shop.pool.fetchval("SELECT clock_timestamp()")
+    await shop.pool.execute("DELETE FROM pgqueuer_schedules")
+    admin = await connect(dsn, role=None)
+    begun = await admin.fetchval("SELECT clock_timestamp()")
     with started("worker", database_url=dsn) as command:
-        await shop.pool.execute("DELETE FROM pgqueuer_schedules")
-        await until(lambda: shop.pool.fetchval("SELECT count(*) = 2 FROM pgqueuer_schedules"))
-        await shop.pool.execute(
-            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE datname = current_database() AND backend_start > $1 AND pid <> pg_backend_pid()""",
-            begun,
-        )
+        await until(lambda: admin.fetchval("SELECT count(*) = 2 FROM pgqueuer_schedules"))
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        assert await admin.fetch(f"{ended} AND backend_start > $1", begun)
         said, _ = await asyncio.to_thread(command.communicate, timeout=PATIENCE)
+    await admin.close()
     assert command.returncode == 1
-    assert said.startswith("club: the database was lost: ")
+    assert said.startswith("club: the database was lost: connection ")
     assert len(said.splitlines()) == 1
 
 

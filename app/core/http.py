@@ -2,19 +2,20 @@
 
 import logging
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import asyncpg
 import orjson
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError, ValidationException
 from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core import catalogue, db, problems
 from app.core.actors import Actor, Role
 from app.core.catalogue import Language
-from app.core.problems import FieldError, Problem
+from app.core.problems import FieldError, InvalidPayload, Problem
 from app.settings import Settings
 
 log = logging.getLogger("club")
@@ -117,13 +118,73 @@ class Errand:
     db: db.Database
 
 
+PostingKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", description="1 to 255 characters", json_schema_extra={"x-required": True}),
+]
+"""Declared as if it could be left out, so that who may not post is told so first; `Errands` requires it."""
+
+
 class Errands(Requires):
     """As `Requires`, for routes that post: one dependency, since each costs a twentieth of an earning."""
 
-    async def __call__(self, request: Request, key: RequiredKey) -> Errand:  # type: ignore[override]
+    async def __call__(self, request: Request, key: PostingKey = None) -> Errand:  # type: ignore[override]
         actor = await super().__call__(request)
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            raise InvalidPayload.at("/header/Idempotency-Key", "missing")
+        if not 1 <= len(key) <= 255:
+            raise InvalidPayload.at("/header/Idempotency-Key", "string_too_long", max_length=255)
         state = request.app.state
         return Errand(actor, key, state.clock(), state.db)
+
+
+class DirectRoute(APIRoute):
+    """A route whose arguments are read here and not by FastAPI's solver, which took half of an earning's time.
+
+    It is declared and documented like any other. Its parameters may be dependencies that ask for the request alone,
+    one body model, and `DryRun`. Dependencies come first, so that who may not call learns nothing of the body.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = self.endpoint
+        hints = get_type_hints(endpoint, include_extras=True)
+        readers = [(name, _reader(hint)) for name, hint in hints.items() if name != "return"]
+        readers.sort(key=lambda reader: isinstance(reader[1], _Body))
+
+        async def handle(request: Request) -> Response:
+            response: Response = await endpoint(**{name: await read(request) for name, read in readers})
+            return response
+
+        return handle
+
+
+class _Body:
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> BaseModel:
+        try:
+            return self.model.model_validate_json(await request.body())
+        except ValidationError as error:
+            faults = [fault | {"loc": ("body", *fault["loc"])} for fault in error.errors(include_input=False)]
+            raise _refusal_of(faults) from None
+
+
+def _reader(hint: Any) -> Callable[[Request], Awaitable[Any]]:
+    if hint is DryRun:
+        return _dry_run
+    if get_origin(hint) is Annotated:
+        dependency: Callable[[Request], Awaitable[Any]] = get_args(hint)[1].dependency
+        return dependency
+    return _Body(hint)
+
+
+async def _dry_run(request: Request) -> bool:
+    text = request.query_params.get("dry_run", "false").lower()
+    if text not in {"true", "1", "false", "0"}:
+        raise InvalidPayload.at("/query/dry_run", "bool_parsing")
+    return text in {"true", "1"}
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, Schema]:
@@ -193,10 +254,13 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = error.errors()
+    return problem_response(request, _refusal_of(error.errors()))
+
+
+def _refusal_of(faults: Sequence[Mapping[str, Any]]) -> Problem:
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return problem_response(request, problems.MalformedBody())
-    return problem_response(request, problems.InvalidPayload(errors=[_field_error(fault) for fault in faults]))
+        return problems.MalformedBody()
+    return InvalidPayload(errors=[_field_error(fault) for fault in faults])
 
 
 def _field_error(fault: Mapping[str, Any]) -> FieldError:

@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.core.actors import Role
-from app.core.http import GUARDED, DryRun, Errand, Errands, documented
+from app.core.http import GUARDED, DirectRoute, DryRun, Errand, Errands, documented
 from app.core.problems import KeyConflict, NotFound
 from app.earning import service
 from app.earning.schemas import EarningCreate
 from app.points.answers import PostingRead, posting_response, request_of
 from app.points.problems import DatesOutOfOrder, DocumentConflict, FutureDate, WalletClosed
 
-router = APIRouter(prefix="/points", tags=["points"], responses=GUARDED)
+router = APIRouter(prefix="/points", tags=["points"], responses=GUARDED, route_class=DirectRoute)
 
 EarnErrand = Annotated[Errand, Depends(Errands(Role.HQ, Role.API_CLIENT, scope="points:earn"))]
 

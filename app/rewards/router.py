@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
-from app.core.http import GUARDED, Config, DryRun, Errand, Errands, Now, Postings, Requires, documented
+from app.core.http import GUARDED, Config, DirectRoute, DryRun, Errand, Errands, Now, Postings, Requires, documented
 from app.core.problems import KeyConflict, NotFound
 from app.points import ledger, problems
 from app.points.answers import PostingRead, posting_response, request_of
@@ -28,6 +28,7 @@ from app.rewards.schemas import (
 from app.rewards.sms import SmsSender
 
 router = APIRouter(tags=["redemption"], responses=GUARDED)
+busiest = APIRouter(tags=["redemption"], responses=GUARDED, route_class=DirectRoute)
 
 CounterErrand = Annotated[
     Errand, Depends(Errands(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="points:redeem"))
@@ -62,7 +63,7 @@ async def counter_lookup(body: CounterLookup, _: Staff, pool: Postings, now: Now
     return await service.at_counter(pool, **body.model_dump(), now=now)
 
 
-@router.post(
+@busiest.post(
     "/redemptions",
     status_code=201,
     responses=CONFIRMED | {200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"}},
@@ -94,7 +95,7 @@ async def redemptions_refund(
     return posting_response(posting)
 
 
-@router.post("/holds", status_code=201, responses=CONFIRMED)
+@busiest.post("/holds", status_code=201, responses=CONFIRMED)
 async def holds_create(body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, settings: Config) -> Response:
     """Set points aside for a repair order until it is captured, released or too old."""
     request = request_of(errand, body, apart_from={"code"})

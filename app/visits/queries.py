@@ -23,9 +23,10 @@ def cause(dealer_code: str, order_no: str) -> str:
 
 
 class Owner(NamedTuple):
-    """A stretch of ownership by a member who may earn."""
+    """A stretch of ownership; only an active member earns."""
 
     member_id: UUID
+    is_active: bool
     since: date
     until: date | None
 
@@ -40,18 +41,18 @@ class Known(NamedTuple):
 
 
 async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, list[Owner]]:
-    """The active members who own or owned these vehicles; a known vehicle without one has an empty list."""
+    """Who owns or owned these vehicles, oldest first; a known vehicle that nobody did has an empty list."""
     rows = await connection.fetch(
-        """SELECT v.vin, m.id, o.since, o.until FROM vehicle v
-             LEFT JOIN ownership o ON o.vin = v.vin LEFT JOIN member m ON m.id = o.member_id AND m.status = 'active'
-            WHERE v.vin = ANY ($1)""",
+        """SELECT v.vin, m.id, m.status = 'active', o.since, o.until FROM vehicle v
+             LEFT JOIN ownership o ON o.vin = v.vin LEFT JOIN member m ON m.id = o.member_id
+            WHERE v.vin = ANY ($1) ORDER BY o.since, o.id""",
         vins,
     )
     by_vin: dict[str, list[Owner]] = {}
-    for vin, member_id, since, until in rows:
+    for vin, *stretch in rows:
         stretches = by_vin.setdefault(vin, [])
-        if member_id is not None:
-            stretches.append(Owner(member_id, since, until))
+        if stretch[0] is not None:
+            stretches.append(Owner(*stretch))
     return by_vin
 
 

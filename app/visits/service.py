@@ -190,9 +190,10 @@ class _Books:
 
     def _accept(self, order: Order, revision: int, owners: list[Owner]) -> Accepted:
         on = order.business_date
-        for member_id, since, until in owners:
+        for member_id, is_active, since, until in owners:
             if since <= on and (until is None or on <= until):
-                return Accepted(order, revision, member_id, self._earning(order, revision, member_id))
+                earning = self._earning(order, revision, member_id) if is_active else None
+                return Accepted(order, revision, member_id if is_active else None, earning)
         return Accepted(order, revision, None, None)
 
     def _earning(self, order: Order, revision: int, member_id: UUID) -> BatchEarning | None:
