@@ -97,8 +97,8 @@ DECLARE
   p ledger.posting;
 BEGIN
   IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL THEN RETURN NULL; END IF;
-  SELECT * INTO p FROM ledger.posting WHERE request_key = p_key;
-  IF NOT FOUND THEN RETURN NULL; END IF;
+  IF NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key) THEN RETURN NULL; END IF;
+  SELECT * INTO STRICT p FROM ledger.posting WHERE request_key = p_key ORDER BY member_id = p_member DESC LIMIT 1;
   IF p.member_id = p_member AND p.request_hash = p_hash THEN RETURN ledger.replay(p); END IF;
   RETURN ledger.refusal('key_conflict');
 END $$;
@@ -352,7 +352,7 @@ BEGIN
       d := ledger.turn(d, l, 'available', p_now);
     END LOOP;
   END IF;
-  IF d.available > 0 THEN
+  IF d.available > 0 AND EXISTS (SELECT FROM ledger.lot WHERE member_id = d.member_id AND is_open AND expires_on < p_day) THEN
     FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND available > 0 AND expires_on < p_day
              ORDER BY expires_on, lot_no LOOP
       d := ledger.turn(d, l, 'expired', p_now);
@@ -428,24 +428,25 @@ DECLARE
   c ledger.confirmation;
 BEGIN
   IF p_digest IS NULL THEN RETURN 'confirmation_required'; END IF;
-  INSERT INTO ledger.confirmation (member_id) VALUES (p_member) ON CONFLICT DO NOTHING;
-  SELECT * INTO STRICT c FROM ledger.confirmation WHERE member_id = p_member;
+  SELECT * INTO c FROM ledger.confirmation WHERE member_id = p_member;
   IF c.failures >= 5 AND c.failed_at > p_now - interval '10 minutes' THEN RETURN 'confirmation_locked'; END IF;
-  IF p_step > c.last_step OR (c.digest = p_digest AND c.place = p_place AND c.points = p_points AND c.expires_at > p_now) THEN
+  IF p_step > coalesce(c.last_step, 0)
+     OR (c.digest = p_digest AND c.place = p_place AND c.points = p_points AND c.expires_at > p_now) THEN
     RETURN NULL;
   END IF;
-  UPDATE ledger.confirmation
-     SET failures = CASE WHEN failed_at > p_now - interval '10 minutes' THEN failures + 1 ELSE 1 END, failed_at = p_now
-   WHERE member_id = p_member;
+  INSERT INTO ledger.confirmation AS k (member_id, failures, failed_at) VALUES (p_member, 1, p_now)
+  ON CONFLICT (member_id) DO UPDATE
+    SET failures = CASE WHEN k.failed_at > p_now - interval '10 minutes' THEN k.failures + 1 ELSE 1 END, failed_at = p_now;
   RETURN 'confirmation_wrong';
 END $$;
 
 CREATE OR REPLACE FUNCTION ledger.consume_code(p_member uuid, p_step bigint) RETURNS void
-LANGUAGE sql AS $$
-  UPDATE ledger.confirmation
-     SET last_step = greatest(last_step, p_step), digest = NULL, expires_at = NULL, failures = 0, failed_at = NULL
-   WHERE member_id = p_member
-$$;
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO ledger.confirmation AS k (member_id, last_step) VALUES (p_member, coalesce(p_step, 0))
+  ON CONFLICT (member_id) DO UPDATE
+    SET last_step = greatest(k.last_step, p_step), digest = NULL, expires_at = NULL, failures = 0, failed_at = NULL;
+END $$;
 
 -- ---------------------------------------------------------------------------------------------- operations
 
