@@ -23,8 +23,9 @@ from rich.text import Text
 from app import demo as demonstration
 from app import serving, wiring, worker
 from app.chapters import imports as dealers
+from app.chapters import queries as chapters
 from app.core import db, embedded, migrations, process, tabular
-from app.core.actors import Actor
+from app.core.actors import Actor, Role
 from app.core.clock import china_date, system_clock
 from app.core.db import Database
 from app.core.problems import Problem
@@ -242,6 +243,31 @@ async def _actor(database: Database, subject: str) -> Actor | None:
     if account is None:
         return await member_queries.actor(database.pool, subject)
     return identity.actor_of(account) if account.is_active else None
+
+
+@app.command()
+def account(
+    username: str,
+    role: Annotated[Role, typer.Option(help="what it may do")],
+    dealer: Annotated[str | None, typer.Option(help="dealer code, for dealer staff")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="for a program, as often as needed")] = None,
+) -> None:
+    """Make an account, such as the first of headquarters; its password is asked for (a program has none)."""
+    if role is Role.MEMBER or role.is_dealer_staff != (dealer is not None):
+        raise typer.BadParameter("members enrol; dealer staff, and they alone, need --dealer")
+    password = None if role is Role.API_CLIENT else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+    async def make(database: Database) -> None:
+        if dealer is not None:
+            await chapters.require_dealer(database, "--dealer", dealer)
+        async with database.session() as session:
+            await identity.create_account(
+                session, username=username, name=username, role=role, dealer_code=dealer, password=password,
+                scopes=scope or (), now=system_clock(),
+            )  # fmt: skip
+
+    on_books(make)
+    console.print(f"account {username} made", highlight=False)
 
 
 @app.command(name="import")

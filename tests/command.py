@@ -79,8 +79,8 @@ def read_to(output: IO[str] | None, start: str) -> str:
     raise AssertionError(said)
 
 
-def wait_until_healthy(port: int) -> None:
-    """Wait until the API answers."""
+def wait_until_healthy(process: subprocess.Popen[str], port: int) -> None:
+    """Wait until the command's API answers."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -88,6 +88,7 @@ def wait_until_healthy(port: int) -> None:
                 assert answer.status == 200
                 return
         except OSError:
+            assert process.poll() is None, process.stdout and process.stdout.read()
             assert time.monotonic() < end, "the API does not come up"
             time.sleep(0.1)
 

@@ -200,6 +200,28 @@ async def _member_no(dsn: str) -> str:
         await connection.close()
 
 
+def test_the_first_account(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
+    monkeypatch.setenv("CLUB_DATA_DIR", str(tmp_path / "data"))
+
+    def account(*arguments: str, typed: str = "") -> Result:
+        return CliRunner().invoke(cli.app, ["account", *arguments], input=typed)
+
+    made = account("boss", "--role", "hq", typed="a good secret\na good secret\n")
+    assert (made.exit_code, "a good secret" in made.output) == (0, False)
+    assert account("dms", "--role", "api_client", "--scope", "orders:write").exit_code == 0
+    assert CliRunner().invoke(cli.app, ["token", "boss"]).exit_code == 0
+    again = account("dms", "--role", "api_client", "--scope", "orders:write")
+    assert (again.exit_code, "username-taken" in again.stderr) == (1, True)
+    assert account("x", "--role", "finance_clerk", "--dealer", "ZZ9", typed="secret\nsecret\n").exit_code == 1
+    for arguments in (
+        ("x", "--role", "finance_clerk"),
+        ("x", "--role", "hq", "--dealer", "BJ001"),
+        ("x", "--role", "member"),
+    ):
+        assert account(*arguments).exit_code == 2
+
+
 def test_a_secret_that_cannot_be_kept(command: Command, dsn: str, tmp_path: Path):
     (tmp_path / "data").write_text("no folder")
     result = command("token", asyncio.run(_member_no(dsn)))

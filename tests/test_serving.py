@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 def test_every_end_is_clean(folder: Path, workers: int, signum: signal.Signals, to: str, times: int):
     port = free_port()
     with started("serve", data_dir=folder, port=port, workers=workers) as process:
-        wait_until_healthy(port)
+        wait_until_healthy(process, port)
         for _ in range(times):
             (os.killpg if to == "group" else os.kill)(process.pid, signum)
             time.sleep(0.2)
@@ -41,10 +41,10 @@ def test_every_end_is_clean(folder: Path, workers: int, signum: signal.Signals, 
 def test_other_commands_share_its_server(folder: Path):
     port = free_port()
     with started("serve", data_dir=folder, port=port) as process:
-        wait_until_healthy(port)
+        wait_until_healthy(process, port)
         totals = club("totals", "--json", data_dir=folder)
         assert (totals.returncode, totals.stderr) == (0, "")
-        wait_until_healthy(port)
+        wait_until_healthy(process, port)
         process.terminate()
         assert process.wait(30) == 0
 
@@ -52,7 +52,7 @@ def test_other_commands_share_its_server(folder: Path):
 def test_a_killed_supervisor_takes_its_workers_along_and_the_next_start_heals(folder: Path):
     port = free_port()
     with started("serve", data_dir=folder, port=port, workers=2) as process:
-        wait_until_healthy(port)
+        wait_until_healthy(process, port)
         process.kill()
         process.wait()
     end = time.monotonic() + 30
@@ -62,7 +62,7 @@ def test_a_killed_supervisor_takes_its_workers_along_and_the_next_start_heals(fo
     assert processes_of(folder) != []  # the server: it is used, and stopped, by the next
 
     with started("serve", data_dir=folder, port=port) as process:
-        wait_until_healthy(port)
+        wait_until_healthy(process, port)
         process.terminate()
         assert process.wait(30) == 0
     assert processes_of(folder) == []
