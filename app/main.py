@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
 from app.chapters.router import router as chapters
 from app.core import http, process
@@ -49,6 +52,8 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
         summary="Members, points, redemption and settlement of an owner club (车友汇).",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
+        docs_url=None,
+        redoc_url=None,
         # spans that nobody collects cost a twentieth of a posting
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -63,6 +68,8 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
         # not by way of a router of their own: FastAPI matches a request twice on each level
         app.include_router(router, prefix="/api/v1")
     app.get("/health", tags=["service"], name="service_health", response_model=dict[str, str])(_health)
+    app.mount("/docs/assets", StaticFiles(packages=[("swagger_ui", "static")]))
+    app.get("/docs", include_in_schema=False, response_class=HTMLResponse)(_docs)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -79,6 +86,17 @@ async def _health(pool: http.Postings) -> dict[str, str]:
     """Whether the service answers and reaches its database."""
     await pool.fetchval("SELECT 1")
     return {"status": "ok"}
+
+
+async def _docs() -> HTMLResponse:
+    """Swagger UI from our own disk: FastAPI's page would fetch it from another host."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Owner club API",
+        swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="/docs/assets/swagger-ui.css",
+        swagger_favicon_url="/docs/assets/favicon-32x32.png",
+    )
 
 
 def _operation_id(route: APIRoute) -> str:

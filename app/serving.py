@@ -5,9 +5,10 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.core import process
 from app.settings import Settings
@@ -38,9 +39,15 @@ def serve(settings: Settings, dsn: str, port: socket.socket) -> None:
         # a server that has ended in good order raises the signal again: as an interrupt it ends here, and all is well
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if settings.workers == 1:
-            uvicorn.Server(config).run([port])
+            _Server(config).run([port])
         else:
             _supervise(config, port)
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # a second Ctrl-C would break off what the first one ends in good order
+        super().handle_exit(signal.SIGTERM, frame)
 
 
 def _supervise(config: uvicorn.Config, port: socket.socket) -> None:
@@ -50,7 +57,17 @@ def _supervise(config: uvicorn.Config, port: socket.socket) -> None:
         sys.exit(uvicorn.config.STARTUP_FAILURE)
 
 
+class _Process(Process):
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = _Server(self.config)
+        return self._server
+
+
 class _Supervisor(Multiprocess):
     def init_processes(self) -> None:
+        self.processes = [_Process(self.config, self.sockets) for _ in range(self.processes_num)]
         with process.deaf_children():
-            super().init_processes()
+            for child in self.processes:
+                child.start()

@@ -20,9 +20,10 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize(("workers", "signum", "to", "times"), [
     (1, signal.SIGINT, "group", 1),
+    (1, signal.SIGINT, "group", 3),
     (2, signal.SIGINT, "group", 3),
     (2, signal.SIGTERM, "parent", 1),
-    (1, signal.SIGTERM, "parent", 3),
+    (1, signal.SIGTERM, "parent", 1),
 ])  # fmt: skip
 def test_every_end_is_clean(folder: Path, workers: int, signum: signal.Signals, to: str, times: int):
     port = free_port()
@@ -30,7 +31,7 @@ def test_every_end_is_clean(folder: Path, workers: int, signum: signal.Signals, 
         wait_until_healthy(process, port)
         for _ in range(times):
             (os.killpg if to == "group" else os.kill)(process.pid, signum)
-            time.sleep(0.2)
+            time.sleep(0.1)
             if process.poll() is not None:
                 break
         said, _ = process.communicate(timeout=30)

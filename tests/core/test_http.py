@@ -239,3 +239,11 @@ async def test_the_key_of_a_failed_commit_is_free(shop: Shop):
     body = {"name": "李雷", "phone": "13987654321", "vin": "LSVAB26E9S2000001", "source": "delivery"}
     answer = await shop.api.call("POST", "/members", shop.hq, json=body | {"dealer_code": "BJ001"}, key="commit")
     assert answer.status_code == 201
+
+
+async def test_the_docs_come_from_this_service_alone(api: Api):
+    page = await api.http.get("/docs")
+    assert (page.status_code, "https://" in page.text) == (200, False)
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
+        assert f"/docs/assets/{asset}" in page.text
+        assert (await api.http.get(f"/docs/assets/{asset}")).status_code == 200
