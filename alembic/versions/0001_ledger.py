@@ -73,8 +73,6 @@ CREATE TABLE ledger.lot (
   CHECK (pending + available + held + spent + expired + reversed + repaid + carried = granted)
 ) WITH (fillfactor = 70);
 CREATE INDEX lot_open ON ledger.lot (member_id, expires_on, lot_no) WHERE is_open;
-CREATE INDEX lot_lapsing ON ledger.lot (expires_on) WHERE is_open;
-CREATE INDEX lot_maturing ON ledger.lot (spendable_from) WHERE pending > 0;
 CREATE UNIQUE INDEX lot_document ON ledger.lot (document, member_id) WHERE is_live;
 COMMENT ON TABLE ledger.lot IS
   'What one earning gave and where its points are now. expires_on: the last spendable day. document: the cause it holds while live.';
@@ -138,7 +136,6 @@ CREATE TABLE ledger.posting (
   UNIQUE (request_key, member_id)
 );
 CREATE UNIQUE INDEX posting_ended ON ledger.posting (member_id, resolves) WHERE kind IN ('capture', 'release', 'reverse');
-CREATE INDEX posting_refunds ON ledger.posting (member_id, resolves) WHERE kind = 'refund';
 COMMENT ON TABLE ledger.posting IS
   'One accepted cause for one member, never changed: who, where, when, why, and the balances after it.';
 
@@ -215,7 +212,7 @@ GRANT EXECUTE ON FUNCTION
   ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
   ledger.open_wallets, ledger.close_wallet, ledger.expect_code, ledger.withdraw_code,
   ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
-  ledger.earn_batch, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
+  ledger.earn_batch, ledger.due, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
 TO club_app;
 """
 

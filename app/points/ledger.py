@@ -336,14 +336,18 @@ class Swept(NamedTuple):
 
 
 async def sweep(db: Connection, *, now: datetime, batch: int = 500) -> Swept:
-    """Book what has matured or lapsed by today, batch by batch; each batch is a transaction of its own on a pool."""
+    """Book what has matured or lapsed by today, batch by batch; each batch is a transaction of its own on a pool.
+
+    Members whom another posting holds are left: that posting, or the next night, brings them up to the day.
+    """
+    today = china_date(now)
+    due = [member_id for (member_id,) in await db.fetch("SELECT ledger.due($1)", today)]
     members = points = 0
-    while True:
-        row = await db.fetchrow("SELECT * FROM ledger.sweep($1,$2,$3)", china_date(now), batch, now)
+    for start in range(0, len(due), batch):
+        row = await db.fetchrow("SELECT * FROM ledger.sweep($1,$2,$3)", due[start : start + batch], today, now)
         assert row is not None
-        if row["members"] == 0:
-            return Swept(members, points)
         members, points = members + row["members"], points + row["points"]
+    return Swept(members, points)
 
 
 async def release_expired_holds(db: Connection, *, now: datetime, batch: int = 500) -> int:

@@ -361,22 +361,26 @@ BEGIN
   RETURN d;
 END $$;
 
--- The nightly sweep, a batch of members at a time: those whom another posting holds are left for the next call.
-CREATE OR REPLACE FUNCTION ledger.sweep(p_today date, p_limit int, p_now timestamptz, OUT members bigint, OUT points bigint)
+-- The members for whom something has matured or lapsed by a day: one pass over the open lots, since an index for the
+-- night would cost every earning of the day.
+CREATE OR REPLACE FUNCTION ledger.due(p_day date) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT DISTINCT member_id FROM ledger.lot
+   WHERE is_open AND ((available > 0 AND expires_on < p_day) OR (pending > 0 AND spendable_from <= p_day))
+$$;
+
+-- Brings members up to a day, each lock held until commit: those whom another posting holds are left for the next call.
+CREATE OR REPLACE FUNCTION ledger.sweep(p_members uuid[], p_day date, p_now timestamptz, OUT members bigint, OUT points bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   b ledger.member_balance;
 BEGIN
   members := 0;
   points := 0;
-  FOR b IN SELECT m.* FROM ledger.member_balance m
-            WHERE m.member_id IN (
-              SELECT l.member_id FROM ledger.lot l WHERE l.is_open AND l.available > 0 AND l.expires_on < p_today
-              UNION ALL
-              SELECT l.member_id FROM ledger.lot l WHERE l.pending > 0 AND l.spendable_from <= p_today)
-            ORDER BY m.member_id LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
-    PERFORM ledger.touch(ROW(b.member_id, b.version, b.lots, b.available, b.pending, b.held, b.owed, 0, 'HQ', p_today, NULL, NULL)::ledger.draft,
-                         p_today, p_now);
+  FOR b IN SELECT m.* FROM ledger.member_balance m WHERE m.member_id = ANY (p_members)
+            ORDER BY m.member_id FOR UPDATE SKIP LOCKED LOOP
+    PERFORM ledger.touch(ROW(b.member_id, b.version, b.lots, b.available, b.pending, b.held, b.owed, 0, 'HQ', p_day, NULL, NULL)::ledger.draft,
+                         p_day, p_now);
     members := members + 1;
     points := points + (SELECT coalesce(sum(p.points), 0) FROM ledger.posting p
                          WHERE p.member_id = b.member_id AND p.posting_no > b.version AND p.kind = 'expire');
@@ -760,8 +764,6 @@ DECLARE
   v_single bigint[];
   v_months date[];
   v_periods date[];
-  v_last date := (SELECT max(day) FROM unnest(p_booked_on) day);
-  v_lapsing boolean := (SELECT min(expires_on) FROM ledger.lot WHERE is_open) < v_last;
 BEGIN
   SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
     FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day
@@ -773,8 +775,8 @@ BEGIN
     LEFT JOIN ledger.member_balance m USING (member_id)
    WHERE m.member_id IS NULL OR NOT m.is_open OR m.owed > 0 OR m.pending > 0
       OR r.booked_on > ledger.china_date(p_now)
-      OR (v_lapsing AND EXISTS (SELECT FROM ledger.lot l
-                                 WHERE l.member_id = r.member_id AND l.is_open AND l.expires_on < r.booked_on))
+      OR (m.available > 0 AND EXISTS (SELECT FROM ledger.lot l
+                                       WHERE l.member_id = r.member_id AND l.is_open AND l.expires_on < r.booked_on))
       OR EXISTS (SELECT FROM ledger.posting p WHERE p.request_key = r.key);
 
   RETURN QUERY
