@@ -1,12 +1,9 @@
 """One-time codes with which a member confirms a redemption: from the member's app (TOTP, RFC 6238, 60 s) or by SMS."""
 
-import base64
 import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
-
-import pyotp
 
 from app.points.ledger import Code
 
@@ -23,13 +20,13 @@ class Codes:
     def current(self, member_id: UUID, now: datetime) -> tuple[str, datetime]:
         """The code the member's app shows now, and the end of its minute."""
         step = int(now.timestamp()) // STEP
-        return self._totp(member_id).generate_otp(step), datetime.fromtimestamp((step + 1) * STEP, UTC)
+        return hotp(self._secret(member_id), step), datetime.fromtimestamp((step + 1) * STEP, UTC)
 
     def judge(self, member_id: UUID, code: str, now: datetime) -> Code:
         """The code as the ledger wants it: which minute's TOTP it is (this one or the last), and its digest."""
         this = int(now.timestamp()) // STEP
-        totp = self._totp(member_id)
-        step = next((s for s in (this, this - 1) if hmac.compare_digest(totp.generate_otp(s), code)), None)
+        secret = self._secret(member_id)
+        step = next((s for s in (this, this - 1) if hmac.compare_digest(hotp(secret, s), code)), None)
         return Code(step, self.digest(member_id, code))
 
     def digest(self, member_id: UUID, code: str) -> bytes:
@@ -41,8 +38,15 @@ class Codes:
         """A new code of six digits."""
         return f"{secrets.randbelow(10**6):06d}"
 
-    def _totp(self, member_id: UUID) -> pyotp.TOTP:
-        return pyotp.TOTP(base64.b32encode(self._derive(f"totp:{member_id}")).decode(), interval=STEP)
+    def _secret(self, member_id: UUID) -> bytes:
+        return self._derive(f"totp:{member_id}")
 
     def _derive(self, purpose: str) -> bytes:
         return hmac.digest(self._key, purpose.encode(), "sha256")
+
+
+def hotp(secret: bytes, counter: int) -> str:
+    """The six digits of a counter (RFC 4226, 5.3); libraries take the secret through base32, at five times the cost."""
+    digest = hmac.digest(secret, counter.to_bytes(8, "big"), "sha1")
+    offset = digest[-1] & 0x0F
+    return f"{(int.from_bytes(digest[offset : offset + 4], 'big') & 0x7FFFFFFF) % 10**6:06d}"

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from app.core.actors import Role
-from app.rewards.codes import Codes
+from app.rewards.codes import Codes, hotp
 from app.rewards.sms import ConsoleSender, NoSender, sender
 from tests.now import NOW
 from tests.rewards.conftest import Outbox
@@ -191,3 +191,9 @@ def test_codes_hang_on_the_services_key():
     ]
     judged = [Codes(b"one").judge(member, code, NOW + timedelta(seconds=after)).step for after in (0, 60, 120)]
     assert judged == [int(NOW.timestamp()) // 60] * 2 + [None]
+
+
+def test_the_digits_are_those_of_rfc_4226():
+    """Appendix D of the RFC."""
+    expected = "755224 287082 359152 969429 338314 254676 287922 162583 399871 520489"
+    assert " ".join(hotp(b"12345678901234567890", counter) for counter in range(10)) == expected
