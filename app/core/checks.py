@@ -14,13 +14,6 @@ class Check(NamedTuple):
     run: Callable[[asyncpg.Connection], Awaitable[list[str]]]
 
 
-class Failure(NamedTuple):
-    """A row that disagrees, under the check that found it."""
-
-    check: str
-    row: str
-
-
 SHOWN = 20
 """How many disagreeing rows a check names at most."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import uuid_utils.compat
+from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -51,13 +52,20 @@ async def rehearsal(pool: asyncpg.Pool, dry_run: bool) -> AsyncIterator[Connecti
     if not dry_run:
         yield pool
         return
-    async with pool.acquire() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            yield cast(asyncpg.Connection, connection)
-        finally:
-            await transaction.rollback()
+    async with pool.acquire() as connection, _transaction(connection, undo=True):
+        yield cast(asyncpg.Connection, connection)
+
+
+@asynccontextmanager
+async def _transaction(connection: asyncpg.Connection | PoolConnectionProxy, *, undo: bool) -> AsyncIterator[None]:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await (transaction.rollback() if undo else transaction.commit())
 
 
 class Database:
@@ -98,9 +106,9 @@ class Database:
             yield cast(asyncpg.Connection, connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """A raw connection inside one transaction: committed at the end, rolled back on an exception."""
-        async with self.connection() as connection, connection.transaction():
+    async def transaction(self, *, undo: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        """A raw connection inside one transaction: committed at the end, rolled back on an exception or with `undo`."""
+        async with self.connection() as connection, _transaction(connection, undo=undo):
             yield connection
 
     @asynccontextmanager

@@ -229,15 +229,8 @@ class _Books:
                 prepared = again
 
     async def _write_once(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
-        async with self.db.connection() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                await self._post(connection, prepared, before, sent)
-            except BaseException:
-                await transaction.rollback()
-                raise
-            await (transaction.rollback() if self.dry_run else transaction.commit())
+        async with self.db.transaction(undo=self.dry_run) as connection:
+            await self._post(connection, prepared, before, sent)
         return prepared.done
 
     async def _post(
