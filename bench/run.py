@@ -116,8 +116,9 @@ class _Bench:
             result = _under_load(order)
             claimed.append(result.answered)
         self.memory_mib = max(self.memory_mib, *seen)
-        # each redemption finds a member whose code of this minute is unused
-        self._next_wallet += result.answered
+        if what is What.REDEEM_CODE:
+            # each finds a member whose code of this minute is unused
+            self._next_wallet += result.answered
         return result.per_second
 
     def _import(self, measure: Callable[[str], float]) -> float:

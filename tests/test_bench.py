@@ -86,7 +86,8 @@ def test_pgbench_speaks_of_the_same_wallets() -> None:
     assert f"random(0, {databases.WALLETS - 1})" in pgbench.EARN
 
 
-PGBENCH = """progress: 1.0 s, 100.0 tps, lat 1.6 ms stddev 1.2, 0 failed
+PGBENCH = """progress: 0.5 s, 80.0 tps, lat 1.6 ms stddev 1.2, 0 failed
+progress: 1.0 s, 100.0 tps, lat 1.6 ms stddev 1.2, 0 failed
 progress: 2.0 s, 900.0 tps, lat 1.6 ms stddev 1.2, 0 failed
 progress: 3.0 s, 1100.0 tps, lat 1.6 ms stddev 1.2, 0 failed
 number of transactions actually processed: 2103

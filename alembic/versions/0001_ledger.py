@@ -1,13 +1,9 @@
 """The ledger: balances, lots, holds, debts, postings, movements, periods, roll-ups."""
 
-from pathlib import Path
-
 from app.core.migrations import run_script
 
 revision = "0001"
 down_revision = None
-
-LEDGER_SQL = Path(__file__).parents[2] / "app" / "points" / "ledger.sql"
 
 TABLES = """
 DO $$ BEGIN
@@ -201,24 +197,14 @@ CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON ledger.posting FOR EACH ROW 
 CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON ledger.movement FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON ledger.posting EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON ledger.movement EXECUTE FUNCTION ledger.refuse_change();
-"""
 
-# the service reads the ledger and calls its functions; it writes no ledger table itself
-GRANTS = """
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM PUBLIC, club_app;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC, club_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO club_app;
-GRANT EXECUTE ON FUNCTION
-  ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
-  ledger.open_wallets, ledger.close_wallet, ledger.expect_code, ledger.withdraw_code,
-  ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
-  ledger.earn_batch, ledger.due, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
-TO club_app;
 """
 
 
 def upgrade() -> None:
-    run_script(TABLES + LEDGER_SQL.read_text(encoding="utf-8") + GRANTS)
+    run_script(TABLES)
 
 
 def downgrade() -> None:

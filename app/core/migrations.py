@@ -1,5 +1,6 @@
-"""Bringing a database's schema up to this release: Alembic, driven over one asyncpg connection."""
+"""Bringing a database up to this release: tables by Alembic's revisions, the ledger's functions from their file."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from app.core.db import connect, engine_options
 
 ALEMBIC_DIR = Path(__file__).parents[2] / "alembic"
+LEDGER_SQL = Path(__file__).parents[1] / "points" / "ledger.sql"
 _ONE_AT_A_TIME = 7_310_000_001
 
 
@@ -35,6 +37,7 @@ async def migrate(dsn: str, **attributes: Any) -> None:
         try:
             async with engine.connect() as connection:
                 await connection.run_sync(_upgrade, attributes)
+            await guard.execute(_functions())
         except (asyncpg.InsufficientPrivilegeError, ProgrammingError) as error:
             cause = error.orig and error.orig.__cause__ if isinstance(error, ProgrammingError) else error
             if isinstance(cause, asyncpg.InsufficientPrivilegeError):
@@ -61,13 +64,16 @@ async def _require_suitable(connection: asyncpg.Connection) -> None:
 
 
 async def is_current(dsn: str) -> bool:
-    """Whether the database has exactly this release's schema."""
+    """Whether the database has exactly this release's tables and functions."""
     connection = await connect(dsn, role=None)
     try:
         if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
             return False
         head = ScriptDirectory.from_config(config()).get_current_head()
-        return bool(await connection.fetchval("SELECT version_num FROM alembic_version") == head)
+        found = await connection.fetchrow(
+            "SELECT version_num, obj_description(to_regnamespace('ledger')) FROM alembic_version"
+        )
+        return found is not None and tuple(found) == (head, _digest())
     finally:
         await connection.close()
 
@@ -82,6 +88,15 @@ def config(connection: Connection | None = None, **attributes: Any) -> Config:
 
 def _upgrade(connection: Connection, attributes: dict[str, Any]) -> None:
     command.upgrade(config(connection, **attributes), "head")
+
+
+def _functions() -> str:
+    """The ledger's functions, which replace those there, and a note of which these are: all or none."""
+    return f"{LEDGER_SQL.read_text(encoding='utf-8')}\nCOMMENT ON SCHEMA ledger IS '{_digest()}';"
+
+
+def _digest() -> str:
+    return "functions " + sha256(LEDGER_SQL.read_bytes()).hexdigest()[:16]
 
 
 def run_script(sql: str) -> None:

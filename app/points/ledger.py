@@ -158,8 +158,8 @@ async def _take(
 ) -> Posting:  # fmt: skip
     content = request.content(kind, member_id, points, place, cause, booked_on)
     return await _post(
-        db, member_id, "SELECT * FROM ledger.redeem($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
-        kind, member_id, points, place, cause, booked_on or china_date(request.now), until,
+        db, member_id, "SELECT * FROM ledger.redeem($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)",
+        kind, member_id, points, place, cause, None, booked_on or china_date(request.now), until,
         confirm, code and code.step, code and code.digest, request.actor, request.key_id, content, request.now,
         needed=points,
     )  # fmt: skip

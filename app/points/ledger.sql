@@ -1,4 +1,5 @@
--- The ledger's functions: the only way points move. Tables stand in alembic/versions/0001_ledger.py.
+-- The ledger's functions: the only way points move. Tables stand in alembic/versions; every `club migrate` loads this
+-- file after them.
 --
 -- One call posts one cause for one member, whole or not at all, in one round trip.
 --
@@ -132,7 +133,7 @@ BEGIN
   END IF;
   v_period := ledger.booking_period(p_booked_on);
   SELECT member_id, version, lots, available, pending, held, owed, 0, p_place, p_booked_on, v_period,
-         CASE WHEN NOT is_open THEN 'wallet_closed' END
+         CASE WHEN NOT is_open THEN 'wallet_closed' END, due_on
     INTO d FROM ledger.member_balance WHERE member_id = p_member FOR UPDATE;
   IF NOT FOUND THEN d.refused := 'unknown_member'; END IF;
   IF d.refused IS NULL THEN
@@ -166,7 +167,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
   WITH balance AS (
     UPDATE ledger.member_balance
-       SET available = d.available, pending = d.pending, held = d.held, owed = d.owed, version = d.version, lots = d.lots
+       SET available = d.available, pending = d.pending, held = d.held, owed = d.owed, version = d.version, lots = d.lots,
+           due_on = d.due_on
      WHERE member_id = d.member_id
   )
   INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, resolves, booked_on, period,
@@ -209,6 +211,7 @@ DECLARE
   v_pending bigint := CASE WHEN p_spendable_from > d.booked_on THEN p_points ELSE 0 END;
 BEGIN
   d.lots := d.lots + 1;
+  d.due_on := least(d.due_on, CASE WHEN v_pending > 0 THEN p_spendable_from ELSE p_expires_on + 1 END);
   d.pending := d.pending + v_pending;
   d.available := d.available + p_points - v_pending;
   INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, is_live, granted, pending, available,
@@ -223,50 +226,6 @@ BEGIN
   END IF;
   RETURN d;
 END $$;
-
--- Takes points for spending, holding or taking back: earliest expiry first, then oldest, only lots spendable that day.
--- All or nothing: false, and nothing written, when they do not suffice.
-CREATE OR REPLACE FUNCTION ledger.take(d ledger.draft, p_points bigint, p_to ledger.bucket) RETURNS boolean
-LANGUAGE plpgsql AS $$
-DECLARE
-  v_lot record;
-  v_left bigint := p_points;
-  v_lots int[];
-  v_parts bigint[];
-BEGIN
-  FOR v_lot IN SELECT lot_no, available FROM ledger.lot
-            WHERE member_id = d.member_id AND is_open AND available > 0
-              AND spendable_from <= d.booked_on AND expires_on >= d.booked_on
-            ORDER BY expires_on, lot_no LOOP
-    v_lots := v_lots || v_lot.lot_no;
-    v_parts := v_parts || least(v_lot.available, v_left);
-    v_left := v_left - least(v_lot.available, v_left);
-    EXIT WHEN v_left = 0;
-  END LOOP;
-  IF v_left > 0 THEN RETURN false; END IF;
-
-  WITH taken AS (
-    UPDATE ledger.lot l
-       SET available = l.available - t.points,
-           spent = l.spent + CASE WHEN p_to = 'spent' THEN t.points ELSE 0 END,
-           held = l.held + CASE WHEN p_to = 'held' THEN t.points ELSE 0 END,
-           reversed = l.reversed + CASE WHEN p_to = 'reversed' THEN t.points ELSE 0 END
-      FROM unnest(v_lots, v_parts) WITH ORDINALITY AS t (lot_no, points, line)
-     WHERE l.member_id = d.member_id AND l.lot_no = t.lot_no
-    RETURNING l.lot_no, l.funder, t.points, t.line
-  )
-  INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
-                               booked_on, period)
-  SELECT d.member_id, d.version, line, lot_no, 'available', p_to, funder, d.place, points, d.booked_on, d.period FROM taken;
-  RETURN true;
-END $$;
-
--- What a refused taker is told: the points spendable on the draft's day.
-CREATE OR REPLACE FUNCTION ledger.insufficient(d ledger.draft) RETURNS ledger.outcome
-LANGUAGE sql STABLE AS $$
-  SELECT ledger.refusal('insufficient', (SELECT coalesce(sum(available), 0)::bigint FROM ledger.lot
-    WHERE member_id = d.member_id AND is_open AND spendable_from <= d.booked_on AND expires_on >= d.booked_on))
-$$;
 
 -- Returns held or spent points to their lot; they repay first. What is left of a lapsed lot expires or, with
 -- p_grace_until (a refund), lives on in a child lot of the same funder.
@@ -286,6 +245,7 @@ BEGIN
    WHERE member_id = d.member_id AND lot_no = p_lot_no RETURNING * INTO STRICT l;
   d := ledger.move(d, p_lot_no, p_from, 'available', l.funder, p_points);
   d.available := d.available + p_points;
+  d.due_on := least(d.due_on, l.expires_on + 1);
   IF p_from = 'held' THEN d.held := d.held - p_points; END IF;
   IF d.owed > 0 THEN
     d := ledger.repay(d, p_lot_no, l.funder, p_points);
@@ -340,33 +300,32 @@ BEGIN
   RETURN d;
 END $$;
 
--- Brings one locked member up to a day: what has matured is available, what has lapsed is expired.
+-- Brings one locked member up to a day: what has matured is available, what has lapsed is expired. `due_on` says when
+-- that is next to be done, or earlier: what is spent in time does not move it.
 CREATE OR REPLACE FUNCTION ledger.touch(d ledger.draft, p_day date, p_now timestamptz) RETURNS ledger.draft
 LANGUAGE plpgsql AS $$
 DECLARE
   l ledger.lot;
 BEGIN
-  IF d.pending > 0 THEN
-    FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND pending > 0 AND spendable_from <= p_day
-             ORDER BY spendable_from, lot_no LOOP
-      d := ledger.turn(d, l, 'available', p_now);
-    END LOOP;
-  END IF;
-  IF d.available > 0 AND EXISTS (SELECT FROM ledger.lot WHERE member_id = d.member_id AND is_open AND expires_on < p_day) THEN
-    FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND available > 0 AND expires_on < p_day
-             ORDER BY expires_on, lot_no LOOP
-      d := ledger.turn(d, l, 'expired', p_now);
-    END LOOP;
-  END IF;
+  IF d.due_on > p_day THEN RETURN d; END IF;
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND pending > 0 AND spendable_from <= p_day
+           ORDER BY spendable_from, lot_no LOOP
+    d := ledger.turn(d, l, 'available', p_now);
+  END LOOP;
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND available > 0 AND expires_on < p_day
+           ORDER BY expires_on, lot_no LOOP
+    d := ledger.turn(d, l, 'expired', p_now);
+  END LOOP;
+  d.due_on := (SELECT coalesce(min(CASE WHEN pending > 0 THEN spendable_from ELSE expires_on + 1 END), 'infinity')
+                 FROM ledger.lot WHERE member_id = d.member_id AND is_open AND pending + available > 0);
+  UPDATE ledger.member_balance SET due_on = d.due_on WHERE member_id = d.member_id;
   RETURN d;
 END $$;
 
--- The members for whom something has matured or lapsed by a day: one pass over the open lots, since an index for the
--- night would cost every earning of the day.
+-- The members for whom something may have matured or lapsed by a day.
 CREATE OR REPLACE FUNCTION ledger.due(p_day date) RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT DISTINCT member_id FROM ledger.lot
-   WHERE is_open AND ((available > 0 AND expires_on < p_day) OR (pending > 0 AND spendable_from <= p_day))
+  SELECT member_id FROM ledger.member_balance WHERE due_on <= p_day
 $$;
 
 -- Brings members up to a day, each lock held until commit: those whom another posting holds are left for the next call.
@@ -379,7 +338,7 @@ BEGIN
   points := 0;
   FOR b IN SELECT m.* FROM ledger.member_balance m WHERE m.member_id = ANY (p_members)
             ORDER BY m.member_id FOR UPDATE SKIP LOCKED LOOP
-    PERFORM ledger.touch(ROW(b.member_id, b.version, b.lots, b.available, b.pending, b.held, b.owed, 0, 'HQ', p_day, NULL, NULL)::ledger.draft,
+    PERFORM ledger.touch(ROW(b.member_id, b.version, b.lots, b.available, b.pending, b.held, b.owed, 0, 'HQ', p_day, NULL, NULL, b.due_on)::ledger.draft,
                          p_day, p_now);
     members := members + 1;
     points := points + (SELECT coalesce(sum(p.points), 0) FROM ledger.posting p
@@ -489,12 +448,12 @@ BEGIN
      AND EXISTS (SELECT FROM ledger.period WHERE period = v_period AND sealed_at IS NULL)
      AND NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key)
      AND NOT EXISTS (SELECT FROM ledger.lot WHERE document = p_cause AND is_live)
-     AND NOT EXISTS (SELECT FROM ledger.lot WHERE member_id = p_member AND is_open AND expires_on < p_booked_on)
   THEN
     WITH balance AS (
       -- the row lock and the write in one: the decision above reads nothing that this row's other holders change
-      UPDATE ledger.member_balance SET available = available + p_points, version = version + 1, lots = lots + 1
-       WHERE member_id = p_member AND is_open AND owed = 0 AND pending = 0
+      UPDATE ledger.member_balance
+         SET available = available + p_points, version = version + 1, lots = lots + 1, due_on = least(due_on, p_expires_on + 1)
+       WHERE member_id = p_member AND is_open AND owed = 0 AND due_on > p_booked_on
       RETURNING version, lots, available, pending, held, owed
     ), lot AS (
       INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, available,
@@ -519,36 +478,93 @@ BEGIN
                                p_spendable_from, p_expires_on, p_actor, p_key, p_hash, p_now);
 END $$;
 
--- Spends at once (p_kind redeem) or sets aside until p_hold_until (p_kind hold).
+-- Takes points to spend them (p_kind redeem), to set them aside until p_hold_until (hold) or to take them back (adjust):
+-- earliest expiry first, then oldest, only from lots spendable that day; all or nothing.
 -- With p_confirm the member's one-time code is judged and, with the posting, consumed.
 CREATE OR REPLACE FUNCTION ledger.redeem(
-  p_kind ledger.posting_kind, p_member uuid, p_points bigint, p_place text, p_cause text, p_booked_on date, p_hold_until timestamptz,
-  p_confirm boolean, p_step bigint, p_digest bytea, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+  p_kind ledger.posting_kind, p_member uuid, p_points bigint, p_place text, p_cause text, p_reason text, p_booked_on date,
+  p_hold_until timestamptz, p_confirm boolean, p_step bigint, p_digest bytea, p_actor text, p_key uuid, p_hash uuid,
+  p_now timestamptz
 ) RETURNS ledger.outcome
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   d ledger.draft;
-  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  o ledger.outcome;
+  v_period date := ledger.month_of(p_booked_on);
+  v_to ledger.bucket := CASE p_kind WHEN 'hold' THEN 'held' WHEN 'adjust' THEN 'reversed' ELSE 'spent' END;
+  v_signed bigint := CASE p_kind WHEN 'adjust' THEN -p_points ELSE p_points END;
+  v_spendable bigint;
+  v_taken bigint;
   v_wrong text;
 BEGIN
-  IF o.status IS NOT NULL THEN RETURN o; END IF;
-  d := ledger.begin(p_member, p_place, p_booked_on, p_now);
-  IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL
+     OR pg_advisory_xact_lock_shared(ledger.period_lock(v_period)) IS NULL THEN RETURN NULL; END IF;
+  -- the plain case, nearly every one, needs no more than the lock; anything else begins with care
+  IF p_booked_on <= ledger.china_date(p_now)
+     AND EXISTS (SELECT FROM ledger.period WHERE period = v_period AND sealed_at IS NULL)
+     AND NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key)
+  THEN
+    SELECT member_id, version + 1, lots, available, pending, held, owed, 0, p_place, p_booked_on, v_period, NULL, due_on
+      INTO d FROM ledger.member_balance WHERE member_id = p_member AND is_open AND due_on > p_booked_on FOR UPDATE;
+  END IF;
+  IF d.member_id IS NULL THEN
+    o := ledger.first_answer(p_member, p_key, p_hash);
+    IF o.status IS NOT NULL THEN RETURN o; END IF;
+    d := ledger.begin(p_member, p_place, p_booked_on, p_now);
+    IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
+  END IF;
   IF p_confirm THEN
     v_wrong := ledger.judge_code(p_member, p_place, p_points, p_step, p_digest, p_now);
     IF v_wrong IS NOT NULL THEN RETURN ledger.refusal(v_wrong); END IF;
   END IF;
-  IF NOT ledger.take(d, p_points, CASE p_kind WHEN 'hold' THEN 'held' ELSE 'spent' END::ledger.bucket) THEN
-    RETURN ledger.insufficient(d);
+  v_spendable := d.available;
+  IF p_booked_on < ledger.china_date(p_now) THEN
+    -- not all that is available today was spendable then
+    v_spendable := (SELECT coalesce(sum(available), 0) FROM ledger.lot
+                     WHERE member_id = p_member AND is_open AND spendable_from <= p_booked_on AND expires_on >= p_booked_on);
   END IF;
+  IF v_spendable < p_points THEN RETURN ledger.refusal('insufficient', v_spendable); END IF;
   d.available := d.available - p_points;
+  IF p_kind = 'hold' THEN d.held := d.held + p_points; END IF;
+
+  WITH spendable AS (
+    SELECT ctid, available, row_number() OVER w AS line, (sum(available) OVER w)::bigint - available AS before
+      FROM ledger.lot
+     WHERE member_id = p_member AND is_open AND available > 0 AND spendable_from <= p_booked_on AND expires_on >= p_booked_on
+    WINDOW w AS (ORDER BY expires_on, lot_no ROWS UNBOUNDED PRECEDING)
+  ), part AS (
+    SELECT ctid, line, least(available, p_points - before) AS points FROM spendable WHERE before < p_points
+  ), taken AS (
+    UPDATE ledger.lot l
+       SET available = l.available - part.points,
+           spent = l.spent + CASE v_to WHEN 'spent' THEN part.points ELSE 0 END,
+           held = l.held + CASE v_to WHEN 'held' THEN part.points ELSE 0 END,
+           reversed = l.reversed + CASE v_to WHEN 'reversed' THEN part.points ELSE 0 END
+      FROM part
+     WHERE l.ctid = part.ctid  -- nobody else moves them while the member is locked; by number it would read all lots
+    RETURNING l.lot_no, l.funder, part.points, part.line
+  ), movement AS (
+    INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                                 booked_on, period)
+    SELECT p_member, d.version, line, lot_no, 'available', v_to, funder, p_place, points, p_booked_on, d.period FROM taken
+  ), balance AS (
+    UPDATE ledger.member_balance SET available = d.available, held = d.held, version = d.version WHERE member_id = p_member
+  ), posting AS (
+    INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, booked_on, period,
+                                actor, request_key, request_hash, posted_at, available, pending, held, owed)
+    VALUES (p_member, d.version, p_kind, v_signed, p_cause, p_place, p_reason, p_booked_on, d.period,
+            p_actor, p_key, p_hash, p_now, d.available, d.pending, d.held, d.owed)
+  )
+  SELECT sum(points) INTO v_taken FROM taken;
+  IF v_taken IS DISTINCT FROM p_points THEN RAISE EXCEPTION 'member %: the lots do not hold the balance', p_member; END IF;
+
   IF p_kind = 'hold' THEN
-    d.held := d.held + p_points;
     INSERT INTO ledger.hold (member_id, posting_no, period, points, place, expires_at)
     VALUES (p_member, d.version, d.period, p_points, p_place, p_hold_until);
   END IF;
   IF p_confirm THEN PERFORM ledger.consume_code(p_member, p_step); END IF;
-  RETURN ledger.write(d, p_kind, p_points, p_cause, NULL, NULL, p_actor, p_key, p_hash, p_now);
+  RETURN ROW('posted', d.version, p_kind, v_signed, p_cause, p_booked_on, d.period, p_now,
+             d.available, d.pending, d.held, d.owed)::ledger.outcome;
 END $$;
 
 -- Ends a hold: p_points are spent (0: none, a release), the rest goes back to its lots.
@@ -685,19 +701,18 @@ CREATE OR REPLACE FUNCTION ledger.adjust(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   d ledger.draft;
-  o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
+  o ledger.outcome;
 BEGIN
+  IF p_points < 0 THEN
+    RETURN ledger.redeem('adjust', p_member, -p_points, 'HQ', p_cause, p_reason, p_booked_on, NULL, false, NULL, NULL,
+                         p_actor, p_key, p_hash, p_now);
+  END IF;
+  o := ledger.first_answer(p_member, p_key, p_hash);
   IF o.status IS NOT NULL THEN RETURN o; END IF;
-  IF p_points > 0 AND p_expires_on < p_booked_on THEN RETURN ledger.refusal('dates_out_of_order'); END IF;
+  IF p_expires_on < p_booked_on THEN RETURN ledger.refusal('dates_out_of_order'); END IF;
   d := ledger.begin(p_member, 'HQ', p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
-  IF p_points > 0 THEN
-    d := ledger.grant_lot(d, p_points, p_funder, NULL, p_booked_on, p_expires_on);
-  ELSIF ledger.take(d, -p_points, 'reversed') THEN
-    d.available := d.available + p_points;
-  ELSE
-    RETURN ledger.insufficient(d);
-  END IF;
+  d := ledger.grant_lot(d, p_points, p_funder, NULL, p_booked_on, p_expires_on);
   RETURN ledger.write(d, 'adjust', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
 END $$;
 
@@ -773,17 +788,15 @@ BEGIN
   SELECT array_agg(r.idx) INTO v_single
     FROM unnest(p_members, p_booked_on, v_keys) WITH ORDINALITY AS r (member_id, booked_on, key, idx)
     LEFT JOIN ledger.member_balance m USING (member_id)
-   WHERE m.member_id IS NULL OR NOT m.is_open OR m.owed > 0 OR m.pending > 0
+   WHERE m.member_id IS NULL OR NOT m.is_open OR m.owed > 0 OR m.due_on <= r.booked_on
       OR r.booked_on > ledger.china_date(p_now)
-      OR (m.available > 0 AND EXISTS (SELECT FROM ledger.lot l
-                                       WHERE l.member_id = r.member_id AND l.is_open AND l.expires_on < r.booked_on))
       OR EXISTS (SELECT FROM ledger.posting p WHERE p.request_key = r.key);
 
   RETURN QUERY
   WITH fresh AS MATERIALIZED (
     SELECT r.*, m.period, b.pending, b.held, b.owed,
            b.version + row_number() OVER w AS posting_no, b.lots + row_number() OVER w AS lot_no,
-           b.available + sum(r.points) OVER w AS available
+           b.available + sum(r.points) OVER w AS available, least(b.due_on, min(r.expires_on + 1) OVER w) AS due_on
       FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_expires_on, v_keys)
            WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, expires_on, key, idx)
       JOIN ledger.member_balance b USING (member_id)
@@ -806,7 +819,8 @@ BEGIN
     SELECT f.member_id, f.posting_no, 1, f.lot_no, 'issued', 'available', f.funder, f.place, f.points, f.booked_on, f.period
       FROM fresh f
   ), balances AS (
-    UPDATE ledger.member_balance b SET available = f.available, version = f.posting_no, lots = f.lot_no
+    UPDATE ledger.member_balance b
+       SET available = f.available, version = f.posting_no, lots = f.lot_no, due_on = f.due_on
       FROM (SELECT DISTINCT ON (member_id) * FROM fresh ORDER BY member_id, posting_no DESC) f
      WHERE b.member_id = f.member_id
   )
@@ -897,3 +911,14 @@ BEGIN
    WHERE period = p_period;
   RETURN v_seal;
 END $$;
+
+-- ---------------------------------------------------------------------------------------------- rights
+
+-- the service reads the ledger and calls these; it writes no ledger table itself
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC, club_app;
+GRANT EXECUTE ON FUNCTION
+  ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
+  ledger.open_wallets, ledger.close_wallet, ledger.expect_code, ledger.withdraw_code,
+  ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
+  ledger.earn_batch, ledger.due, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
+TO club_app;

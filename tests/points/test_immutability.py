@@ -73,3 +73,9 @@ async def test_connections_run_as_the_service(database: Database) -> None:
         assert tuple((await session.execute(text(query))).one()) == ("club_app", False)
     owned = await database.pool.fetchval("SELECT count(*) FROM pg_class WHERE relowner = 'club_app'::regrole")
     assert owned == 0
+
+
+@pytest.mark.parametrize("change", ["spent = spent + 1", "granted = granted - 1", "available = 0"])
+async def test_a_lots_parts_add_up(owner: asyncpg.Connection, member: UUID, change: str) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="do not add up"):
+        await owner.execute(f"UPDATE ledger.lot SET {change} WHERE member_id = $1", member)

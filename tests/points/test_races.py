@@ -52,9 +52,9 @@ async def held_back(database: Database, member: UUID, count: int) -> AsyncIterat
 
 @asynccontextmanager
 async def without_the_lock(owner: asyncpg.Connection) -> AsyncIterator[None]:
-    """`ledger.begin` reads the balance without locking it, for the length of the block."""
+    """`ledger.redeem` reads the balance without locking it, for the length of the block."""
     text = LEDGER_SQL.read_text(encoding="utf-8")
-    function = re.search(r"CREATE OR REPLACE FUNCTION ledger\.begin\(.*?END \$\$;", text, re.DOTALL)
+    function = re.search(r"CREATE OR REPLACE FUNCTION ledger\.redeem\(.*?END \$\$;", text, re.DOTALL)
     assert function is not None
     assert function[0].count(" FOR UPDATE") == 1
     await owner.execute(function[0].replace(" FOR UPDATE", ""))
