@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import PydanticUndefined
 
 import app as package
-from app.core.actors import Role
+from app.core.actors import PROGRAM_SCOPES, RIGHTS, Right, Role
 from app.core.catalogue import Language, texts
 from app.core.http import Requires
 from app.core.problems import Problem
@@ -23,6 +23,7 @@ from app.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 Row = Iterable[str]
+PEOPLE = [role for role in Role if role is not Role.API_CLIENT]
 
 
 # --- the API ---
@@ -68,22 +69,21 @@ def _requirements(dependant: Dependant) -> Iterator[Requires]:
 
 def access_table() -> str:
     """Who may call what."""
-    heads = ["route", "operation", *(role.value.replace("_", " ") for role in Role if role is not Role.API_CLIENT)]
+    heads = ["route", "operation", *(role.value.replace("_", " ") for role in PEOPLE)]
     return _table([*heads, "API client with"], (_access_row(entry) for entry in access()))
 
 
 def _access_row(entry: Access) -> Row:
-    people = [role for role in Role if role is not Role.API_CLIENT]
     start = [f"{entry.method} {entry.path}", f"`{entry.operation}`"]
     if entry.requires is None:
-        return [*start, *("anyone" for _ in people), "anyone"]
-    return [*start, *("✓" if role in entry.requires.roles else "" for role in people), _scope(entry.requires)]
+        return [*start, *("anyone" for _ in PEOPLE), "anyone"]
+    rights = entry.requires.rights
+    return [*start, *("✓" if not rights or rights & RIGHTS[role] else "" for role in PEOPLE), _scope(rights)]
 
 
-def _scope(requires: Requires) -> str:
-    if Role.API_CLIENT not in requires.roles:
-        return ""
-    return "any scope" if requires.any_scope else f"`{requires.scope}`"
+def _scope(rights: frozenset[Right]) -> str:
+    scopes = sorted(rights & PROGRAM_SCOPES)
+    return " or ".join(f"`{scope}`" for scope in scopes) if rights else "any scope"
 
 
 # --- problems ---

@@ -35,12 +35,12 @@ class Shop:
     def __init__(self, api: Api) -> None:
         self.api = api
         self.pool = api.db.pool
-        self.hq = api.token(Role.HQ)
+        self.hq = api.token(Role.HQ_ADMIN)
         self.advisor = api.token(Role.SERVICE_ADVISOR, dealer="BJ001")
         self.director = api.token(Role.CARE_DIRECTOR, dealer="BJ001")
         self.foreign = api.token(Role.SERVICE_ADVISOR, dealer="SH001")
         self.program = api.token(
-            Role.API_CLIENT, scopes="points:earn points:redeem points:reverse orders:write orders:read"
+            Role.API_CLIENT, scopes="points:earn points:redeem points:reverse orders:write orders:cancel orders:read"
         )
 
     @classmethod

@@ -5,12 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from app.core.actors import Role
+from app.core.actors import PROGRAM_SCOPES, RIGHTS, Reach, Role
 from tests import generated
 from tests.api import Api
 from tests.generated import Access
 
 OPEN_TO_ALL = {"identity_sign_in"}
+OPEN_TO_THE_SIGNED_IN = {"identity_me"}
 EXAMPLES = {
     "account_id": str(UUID(int=2)),
     "application_id": str(UUID(int=3)),
@@ -48,9 +49,7 @@ def test_every_route_declares_its_actor(entry: Access) -> None:
         assert entry.requires is None
         return
     assert entry.requires is not None, "declare Annotated[Actor, Depends(Requires(...))]"
-    assert entry.requires.roles
-    takes_programs = Role.API_CLIENT in entry.requires.roles
-    assert takes_programs == (entry.requires.scope is not None or entry.requires.any_scope)
+    assert entry.requires.rights or entry.operation in OPEN_TO_THE_SIGNED_IN
 
 
 @pytest.mark.parametrize("entry", generated.access(), ids=lambda entry: entry.operation)
@@ -60,19 +59,22 @@ async def test_the_service_keeps_to_the_table(api: Api, entry: Access) -> None:
         assert (await api.call(entry.method, path)).status_code == 422
         return
     assert (await api.call(entry.method, path)).status_code == 401
+    rights = entry.requires.rights
     for role in Role:
         # neither body nor key: who may call is refused for that, or gets an answer
-        refused = (await api.call(entry.method, path, _token(api, role, entry.requires.scope or ""))).status_code == 403
-        assert refused == (role not in entry.requires.roles), role
-    if entry.requires.scope:
-        other = _token(api, Role.API_CLIENT, "another:scope")
-        assert (await api.call(entry.method, path, other)).status_code == 403
+        scopes = " ".join(rights)
+        refused = (await api.call(entry.method, path, _token(api, role, scopes))).status_code == 403
+        granted = PROGRAM_SCOPES if role is Role.API_CLIENT else RIGHTS[role]
+        assert refused == bool(rights and not rights & granted), role
+    other = _token(api, Role.API_CLIENT, "another:scope")
+    assert (await api.call(entry.method, path, other)).status_code == 403 or not rights
 
 
 def _token(api: Api, role: Role, scopes: str) -> str:
     return api.token(
         role,
         dealer="BJ001" if role.is_dealer_staff else None,
+        region="BJ" if role.reach is Reach.REGION else None,
         member=UUID(int=1) if role is Role.MEMBER else None,
         scopes=scopes if role is Role.API_CLIENT else "",
     )

@@ -207,7 +207,7 @@ def test_the_first_account(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     def account(*arguments: str, typed: str = "") -> Result:
         return CliRunner().invoke(cli.app, ["account", *arguments], input=typed)
 
-    made = account("boss", "--role", "hq", typed="a good secret\na good secret\n")
+    made = account("boss", "--role", "hq_admin", typed="a good secret\na good secret\n")
     assert (made.exit_code, "a good secret" in made.output) == (0, False)
     assert account("dms", "--role", "api_client", "--scope", "orders:write").exit_code == 0
     assert CliRunner().invoke(cli.app, ["token", "boss"]).exit_code == 0
@@ -216,7 +216,7 @@ def test_the_first_account(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert account("x", "--role", "finance_clerk", "--dealer", "ZZ9", typed="secret\nsecret\n").exit_code == 1
     for arguments in (
         ("x", "--role", "finance_clerk"),
-        ("x", "--role", "hq", "--dealer", "BJ001"),
+        ("x", "--role", "hq_admin", "--dealer", "BJ001"),
         ("x", "--role", "member"),
     ):
         assert account(*arguments).exit_code == 2

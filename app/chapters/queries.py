@@ -2,22 +2,38 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy import ColumnElement, Select, false, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from app.chapters.models import Chapter, Dealer, Region
-from app.core.actors import Actor
+from app.core.actors import Actor, Reach
 from app.core.db import Connection, Database
 from app.core.problems import InvalidPayload
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Dealer staff see their own dealer; everyone else who may ask sees the network."""
-    return col(Dealer.code) == actor.dealer_code if actor.role.is_dealer_staff else true()
+    """Dealer staff see their own dealer, a regional manager the region's; everyone else sees the network."""
+    match actor.role.reach:
+        case Reach.DEALER:
+            return col(Dealer.code) == actor.dealer_code
+        case Reach.REGION:
+            return col(Dealer.region_code) == actor.region_code
+    return true()
+
+
+def dealer_visible_to(actor: Actor, dealer_code: Mapped[Any]) -> ColumnElement[bool]:
+    """The same for rows of other tables that name their dealer; nothing for those who reach no dealer."""
+    match actor.role.reach:
+        case Reach.ALL:
+            return true()
+        case Reach.REGION | Reach.DEALER:
+            return dealer_code.in_(select(col(Dealer.code)).where(visible_to(actor)))
+    return false()
 
 
 class DealerRow(NamedTuple):

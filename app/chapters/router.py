@@ -22,7 +22,7 @@ from app.chapters.schemas import (
     StaffRead,
     StaffUpdate,
 )
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right
 from app.core.http import (
     GUARDED,
     Cursor,
@@ -43,10 +43,10 @@ from app.identity.problems import UsernameTaken
 
 router = APIRouter(tags=["chapters"], responses=GUARDED)
 
-DEALER_STAFF = (Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK)
-Reader = Annotated[Actor, Depends(Requires(Role.HQ, *DEALER_STAFF, Role.API_CLIENT, scope="network:read"))]
-Headquarters = Annotated[Actor, Depends(Requires(Role.HQ))]
-Director = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR))]
+Reader = Annotated[Actor, Depends(Requires(Right.NETWORK_READ))]
+Headquarters = Annotated[Actor, Depends(Requires(Right.NETWORK_WRITE))]
+Director = Annotated[Actor, Depends(Requires(Right.CHAPTERS_WRITE))]
+Employer = Annotated[Actor, Depends(Requires(Right.STAFF_WRITE))]
 Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
 RegionFilter = Annotated[str | None, Query(pattern=REGION_CODE)]
 
@@ -159,7 +159,7 @@ async def chapters_update(
 
 @router.get("/dealers/{code}/staff", responses=documented(NotFound))
 async def staff_list(
-    code: Code, actor: Director, session: Session, limit: Limit = 50, cursor: Cursor = None
+    code: Code, actor: Employer, session: Session, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[StaffRead]:
     """The accounts of a dealer's staff, oldest first."""
     found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1)
@@ -174,7 +174,7 @@ async def staff_list(
     responses=documented(NotFound, UsernameTaken, KeyConflict),
 )
 async def staff_create(
-    code: Code, body: StaffCreate, actor: Director, session: Session, now: Now, key: OptionalKey = None
+    code: Code, body: StaffCreate, actor: Employer, session: Session, now: Now, key: OptionalKey = None
 ) -> Response:
     """Give one of a dealer's staff an account with a first password."""
 
@@ -190,7 +190,7 @@ async def staff_update(
     account_id: UUID,
     body: StaffUpdate,
     if_match: IfMatch,
-    actor: Director,
+    actor: Employer,
     session: Session,
     response: Response,
 ) -> StaffRead:

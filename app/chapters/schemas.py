@@ -26,7 +26,10 @@ REGION_CODE = r"^[A-Za-z0-9_-]{1,16}$"
 Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{2,63}$")]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
 
-StaffRole = Literal[Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK]
+StaffRole = Literal[
+    Role.CARE_DIRECTOR, Role.CARE_STAFF, Role.GENERAL_MANAGER, Role.SALES_CONSULTANT, Role.SERVICE_ADVISOR,
+    Role.FINANCE_CLERK,
+]  # fmt: skip
 
 
 class RegionRead(BaseModel):

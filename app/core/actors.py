@@ -1,41 +1,181 @@
-"""Who is asking: an actor is a subject with a role and the one thing that role is bound to."""
+"""Who is asking: an actor is a subject with a role, how far that role reaches, and what it may do there."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+HEADQUARTERS = "HQ"
+"""Headquarters as a place, beside the dealers' codes."""
+
+
+class Reach(StrEnum):
+    """How far a role's rights extend."""
+
+    ALL = "all"
+    REGION = "region"
+    DEALER = "dealer"
+    PARTNER = "partner"
+    SELF = "self"
+
+
+class Right(StrEnum):
+    """One thing that may be done; for programs, a scope. To view, to export and to unmask are three rights."""
+
+    NETWORK_READ = "network:read"
+    NETWORK_WRITE = "network:write"
+    CHAPTERS_WRITE = "chapters:write"
+    STAFF_WRITE = "staff:write"
+    MEMBERS_READ = "members:read"
+    MEMBERS_ENROL = "members:enrol"
+    MEMBERS_WRITE = "members:write"
+    MEMBERS_DECIDE = "members:decide"
+    MEMBERS_APPLY = "members:apply"
+    MEMBERS_UNMASK = "members:unmask"
+    MEMBERS_EXPORT = "members:export"
+    POINTS_READ = "points:read"
+    POINTS_EARN = "points:earn"
+    POINTS_REDEEM = "points:redeem"
+    POINTS_REVERSE = "points:reverse"
+    POINTS_CORRECT = "points:correct"
+    COUNTER_SERVE = "counter:serve"
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
+    ORDERS_CANCEL = "orders:cancel"
+    CONTRACTS_READ = "contracts:read"
+    CONTRACTS_WRITE = "contracts:write"
+    STATEMENTS_READ = "statements:read"
+    STATEMENTS_CONFIRM = "statements:confirm"
+    SETTLEMENT_RUN = "settlement:run"
+    ACCOUNTS_READ = "accounts:read"
+    ACCOUNTS_WRITE = "accounts:write"
+    AUDIT_READ = "audit:read"
+    PRIVACY_WRITE = "privacy:write"
+    OWN_CARD = "own:card"
+
 
 class Role(StrEnum):
-    """Roles of this release; each has one scope (all, one dealer, oneself)."""
+    """The roles of a club; each reaches as far as `REACH` says and may do what `RIGHTS` says."""
 
-    HQ = "hq"
+    HQ_ADMIN = "hq_admin"
+    HQ_OPERATIONS = "hq_operations"
+    HQ_FINANCE = "hq_finance"
+    AUDITOR = "auditor"
+    REGIONAL_MANAGER = "regional_manager"
     CARE_DIRECTOR = "care_director"
+    CARE_STAFF = "care_staff"
+    GENERAL_MANAGER = "general_manager"
+    SALES_CONSULTANT = "sales_consultant"
     SERVICE_ADVISOR = "service_advisor"
     FINANCE_CLERK = "finance_clerk"
+    PARTNER_CLERK = "partner_clerk"
     MEMBER = "member"
     API_CLIENT = "api_client"
 
     @property
+    def reach(self) -> Reach:
+        """How far the role's rights extend."""
+        return REACH[self]
+
+    @property
     def is_dealer_staff(self) -> bool:
         """Bound to one dealer: sees and does only what is its own."""
-        return self in {Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK}
+        return self.reach is Reach.DEALER
+
+
+REACH = {
+    Role.HQ_ADMIN: Reach.ALL,
+    Role.HQ_OPERATIONS: Reach.ALL,
+    Role.HQ_FINANCE: Reach.ALL,
+    Role.AUDITOR: Reach.ALL,
+    Role.REGIONAL_MANAGER: Reach.REGION,
+    Role.CARE_DIRECTOR: Reach.DEALER,
+    Role.CARE_STAFF: Reach.DEALER,
+    Role.GENERAL_MANAGER: Reach.DEALER,
+    Role.SALES_CONSULTANT: Reach.DEALER,
+    Role.SERVICE_ADVISOR: Reach.DEALER,
+    Role.FINANCE_CLERK: Reach.DEALER,
+    Role.PARTNER_CLERK: Reach.PARTNER,
+    Role.MEMBER: Reach.SELF,
+    Role.API_CLIENT: Reach.ALL,
+}
+
+PROGRAM_SCOPES = frozenset({
+    Right.NETWORK_READ, Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_APPLY,
+    Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REDEEM, Right.POINTS_REVERSE, Right.ORDERS_READ,
+    Right.ORDERS_WRITE, Right.ORDERS_CANCEL,
+})  # fmt: skip
+"""What a program may be given; the rest is for people."""
+
+_VIEW = {
+    Right.NETWORK_READ, Right.MEMBERS_READ, Right.POINTS_READ, Right.ORDERS_READ, Right.STATEMENTS_READ,
+}  # fmt: skip
+_COUNTER = {
+    Right.NETWORK_READ, Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY, Right.POINTS_READ,
+    Right.POINTS_REDEEM, Right.COUNTER_SERVE, Right.ORDERS_READ, Right.ORDERS_WRITE,
+}  # fmt: skip
+_OPERATE = {
+    Right.NETWORK_READ, Right.NETWORK_WRITE, Right.CHAPTERS_WRITE, Right.STAFF_WRITE, Right.MEMBERS_READ,
+    Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_APPLY, Right.MEMBERS_UNMASK,
+    Right.MEMBERS_EXPORT, Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REVERSE, Right.POINTS_CORRECT,
+    Right.ORDERS_READ, Right.ORDERS_WRITE, Right.ORDERS_CANCEL, Right.STATEMENTS_READ, Right.PRIVACY_WRITE,
+}  # fmt: skip
+_SETTLE = {Right.CONTRACTS_READ, Right.CONTRACTS_WRITE, Right.STATEMENTS_READ, Right.SETTLEMENT_RUN}
+_DIRECT = _COUNTER | {
+    Right.CHAPTERS_WRITE, Right.STAFF_WRITE, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_UNMASK,
+    Right.MEMBERS_EXPORT, Right.ORDERS_CANCEL, Right.STATEMENTS_READ,
+}  # fmt: skip
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.HQ_ADMIN: frozenset(_OPERATE | _SETTLE | {Right.ACCOUNTS_READ, Right.ACCOUNTS_WRITE, Right.AUDIT_READ}),
+    Role.HQ_OPERATIONS: frozenset(_OPERATE),
+    Role.HQ_FINANCE: frozenset({Right.NETWORK_READ, Right.POINTS_READ} | _SETTLE),
+    Role.AUDITOR: frozenset(_VIEW | {Right.CONTRACTS_READ, Right.ACCOUNTS_READ, Right.AUDIT_READ}),
+    Role.REGIONAL_MANAGER: frozenset(_VIEW),
+    Role.CARE_DIRECTOR: frozenset(_DIRECT),
+    Role.CARE_STAFF: frozenset(_COUNTER),
+    Role.GENERAL_MANAGER: frozenset(_VIEW),
+    Role.SALES_CONSULTANT: frozenset({Right.NETWORK_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY}),
+    Role.SERVICE_ADVISOR: frozenset(_COUNTER),
+    Role.FINANCE_CLERK: frozenset({Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM}),
+    Role.PARTNER_CLERK: frozenset(),
+    Role.MEMBER: frozenset({Right.OWN_CARD}),
+    Role.API_CLIENT: frozenset(),
+}
+"""What each role may do, as far as it reaches; a program may do what its scopes name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An authenticated caller: staff have a `dealer_code`, members their `member_id`, programs their `scopes`."""
+    """An authenticated caller.
+
+    Staff have a `dealer_code`, `region_code` or `partner_code` as far as they reach, members their `member_id`,
+    programs their `scopes`.
+    """
 
     subject: str
     role: Role
     dealer_code: str | None = None
     member_id: UUID | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
+    region_code: str | None = None
+    partner_code: str | None = None
 
     @property
     def place(self) -> str:
         """Where this actor's postings happen: its dealer, or headquarters."""
-        return self.dealer_code or "HQ"
+        return self.dealer_code or HEADQUARTERS
+
+    def may(self, right: Right) -> bool:
+        """Whether the actor has a right, as far as it reaches."""
+        if self.role is Role.API_CLIENT:
+            return right in PROGRAM_SCOPES and right in self.scopes
+        return right in RIGHTS[self.role]
+
+
+acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
+"""Whom the request under way is for: what is recorded and what the database lets be read follows from it."""
 
 
 class Authenticator(Protocol):

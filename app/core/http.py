@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import catalogue, db, problems
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right, acting
 from app.core.catalogue import Language
 from app.core.problems import FieldError, InvalidPayload, Problem
 from app.settings import Settings
@@ -87,24 +87,21 @@ IfMatch = Annotated[str, Header(alias="If-Match", description="the record's ETag
 
 
 class Requires(SecurityBase):
-    """A dependency that yields the caller when its role is among those declared (and, for programs, its scope)."""
+    """A dependency that yields the caller when it has one of these rights; without any, every signed-in caller."""
 
-    def __init__(self, *roles: Role, scope: str | None = None, any_scope: bool = False) -> None:
+    def __init__(self, *rights: Right) -> None:
         self.model = HTTPBearer(description="a short access token: POST /api/v1/sign-in, or `club token SUBJECT`")
         self.scheme_name = "bearer"
-        self.roles = frozenset(roles)
-        self.scope = scope
-        self.any_scope = any_scope
+        self.rights = frozenset(rights)
 
     async def __call__(self, request: Request) -> Actor:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         actor: Actor | None = request.app.state.authenticate(token) if kind.lower() == "bearer" else None
         if actor is None:
             raise problems.Unauthenticated
-        if actor.role not in self.roles:
+        if self.rights and not any(map(actor.may, self.rights)):
             raise problems.Forbidden
-        if actor.role is Role.API_CLIENT and not self.any_scope and self.scope not in actor.scopes:
-            raise problems.Forbidden
+        acting.set(actor)
         return actor
 
 

@@ -22,14 +22,14 @@ class Hire(NamedTuple):
 
 
 HIRES = (
-    Hire("hq", "总部运营", Role.HQ),
+    Hire("hq", "总部管理员", Role.HQ_ADMIN),
     Hire("director.sh001", "上海 SH001 客户关爱总监", Role.CARE_DIRECTOR, "SH001"),
     Hire("advisor.sh001", "上海 SH001 服务顾问", Role.SERVICE_ADVISOR, "SH001"),
     Hire("finance.hz001", "杭州 HZ001 财务结算", Role.FINANCE_CLERK, "HZ001"),
     Hire(
         "dms", "dealers' management system", Role.API_CLIENT,
-        scopes=("members:apply", "members:write", "network:read", "orders:read", "orders:write",
-                "points:earn", "points:read", "points:redeem", "points:reverse"),
+        scopes=("members:apply", "members:enrol", "members:write", "network:read", "orders:cancel", "orders:read",
+                "orders:write", "points:earn", "points:read", "points:redeem", "points:reverse"),
     ),
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.core.actors import Role
+from app.core.actors import Right
 from app.core.http import GUARDED, DirectRoute, DryRun, Errand, Errands, documented
 from app.core.problems import KeyConflict, NotFound
 from app.earning import service
@@ -14,7 +14,7 @@ from app.points.problems import DatesOutOfOrder, DocumentConflict, FutureDate, W
 
 router = APIRouter(prefix="/points", tags=["points"], responses=GUARDED, route_class=DirectRoute)
 
-EarnErrand = Annotated[Errand, Depends(Errands(Role.HQ, Role.API_CLIENT, scope="points:earn"))]
+EarnErrand = Annotated[Errand, Depends(Errands(Right.POINTS_EARN))]
 
 
 @router.post(

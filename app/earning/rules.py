@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from app.core.actors import HEADQUARTERS
 from app.points.rules import LIFE_MONTHS, last_spendable_day
 
 
@@ -32,4 +33,4 @@ class Rule:
 
     def funder(self, dealer_code: str) -> str:
         """The party charged for the points."""
-        return dealer_code if self.funding is Funding.DEALER else "HQ"
+        return dealer_code if self.funding is Funding.DEALER else HEADQUARTERS

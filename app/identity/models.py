@@ -10,6 +10,10 @@ from app.core.actors import Role
 from app.core.models import id_field, text_field, time_field
 
 
+def _one_of(column: str, *values: Role) -> str:
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
 class Account(SQLModel, table=True):
     """Someone or something that signs in: staff (with a password) or a program (an API client with scopes).
 
@@ -18,11 +22,9 @@ class Account(SQLModel, table=True):
 
     __tablename__ = "account"
     __table_args__ = (
+        CheckConstraint(_one_of("role", *(role for role in Role if role is not Role.MEMBER)), name="role"),
         CheckConstraint(
-            "role IN ('hq', 'care_director', 'service_advisor', 'finance_clerk', 'api_client')", name="role"
-        ),
-        CheckConstraint(
-            "(dealer_code IS NOT NULL) = (role IN ('care_director', 'service_advisor', 'finance_clerk'))",
+            "(dealer_code IS NOT NULL) = (" + _one_of("role", *(role for role in Role if role.is_dealer_staff)) + ")",
             name="scope",
         ),
     )

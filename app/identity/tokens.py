@@ -36,6 +36,10 @@ class Tokens:
         }
         if actor.dealer_code:
             claims["dealer"] = actor.dealer_code
+        if actor.region_code:
+            claims["region"] = actor.region_code
+        if actor.partner_code:
+            claims["partner"] = actor.partner_code
         if actor.member_id:
             claims["member"] = str(actor.member_id)
         if actor.scopes:
@@ -68,6 +72,8 @@ class Tokens:
                 dealer_code=claims.get("dealer"),
                 member_id=UUID(claims["member"]) if "member" in claims else None,
                 scopes=frozenset(claims.get("scope", "").split()),
+                region_code=claims.get("region"),
+                partner_code=claims.get("partner"),
             )
         except (jwt.InvalidTokenError, ValueError):
             return None

@@ -5,11 +5,12 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, select, text, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.core.actors import Actor, Role
+from app.chapters.queries import dealer_visible_to
+from app.core.actors import Actor, Reach, Role
 from app.core.db import Connection
 from app.members.models import Application, Member, Ownership, Vehicle
 from app.members.rules import (
@@ -27,25 +28,15 @@ IMPORTING = 7_310_000_012
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """A member sees itself, a chapter its members, headquarters and programs all, a finance clerk none."""
-    match actor.role:
-        case Role.HQ | Role.API_CLIENT:
-            return true()
-        case Role.CARE_DIRECTOR | Role.SERVICE_ADVISOR:
-            return col(Member.dealer_code) == actor.dealer_code
-        case Role.MEMBER:
-            return col(Member.id) == actor.member_id
-    return false()
+    """A member sees itself, a chapter its members, a region those of its chapters, headquarters and programs all."""
+    if actor.role.reach is Reach.SELF:
+        return col(Member.id) == actor.member_id
+    return dealer_visible_to(actor, col(Member.dealer_code))
 
 
 def applications_visible_to(actor: Actor) -> ColumnElement[bool]:
-    """A chapter sees the applications to it; headquarters and programs see all."""
-    match actor.role:
-        case Role.HQ | Role.API_CLIENT:
-            return true()
-        case Role.CARE_DIRECTOR | Role.SERVICE_ADVISOR:
-            return col(Application.dealer_code) == actor.dealer_code
-    return false()
+    """A chapter sees the applications to it, a region those to its chapters; headquarters and programs see all."""
+    return dealer_visible_to(actor, col(Application.dealer_code))
 
 
 class OwnedVehicle(NamedTuple):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters.schemas import DealerCode
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right, Role
 from app.core.clock import china_date
 from app.core.db import raw
 from app.core.http import (
@@ -55,17 +55,14 @@ from app.points.schemas import ExpiryRead, HistoryDetail, HistoryEntry, LineRead
 
 router = APIRouter(tags=["members"], responses=GUARDED)
 
-COUNTER = (Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR)
-Reader = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.API_CLIENT, scope="members:read"))]
-ReaderOrSelf = Annotated[
-    Actor, Depends(Requires(Role.HQ, *COUNTER, Role.MEMBER, Role.API_CLIENT, scope="members:read"))
-]
-PointsReader = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.MEMBER, Role.API_CLIENT, scope="points:read"))]
-Enroller = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.API_CLIENT, scope="members:write"))]
-Editor = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="members:write"))]
-Director = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR))]
-Applying = Annotated[Actor, Depends(Requires(Role.HQ, *COUNTER, Role.API_CLIENT, scope="members:apply"))]
-Self = Annotated[Actor, Depends(Requires(Role.MEMBER))]
+Reader = Annotated[Actor, Depends(Requires(Right.MEMBERS_READ))]
+ReaderOrSelf = Annotated[Actor, Depends(Requires(Right.MEMBERS_READ, Right.OWN_CARD))]
+PointsReader = Annotated[Actor, Depends(Requires(Right.POINTS_READ, Right.OWN_CARD))]
+Enroller = Annotated[Actor, Depends(Requires(Right.MEMBERS_ENROL))]
+Editor = Annotated[Actor, Depends(Requires(Right.MEMBERS_WRITE))]
+Director = Annotated[Actor, Depends(Requires(Right.MEMBERS_DECIDE))]
+Applying = Annotated[Actor, Depends(Requires(Right.MEMBERS_APPLY))]
+Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 
 ENROLLED = documented(NotFound, NoChapter, PhoneTaken, VehicleTaken, KeyConflict)
 DECIDED = documented(NotFound, WrongStatus, KeyConflict)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
 from app.chapters.schemas import DealerCode
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right, Role
 from app.core.catalogue import Language, text
 from app.core.schemas import Input, Name, Reason, may_be_left_out
 from app.members import rules
@@ -170,9 +170,9 @@ class ApplicationRead(BaseModel):
 
 def may_unmask(actor: Actor, dealer_code: str | None, member_id: UUID | None = None) -> bool:
     """Whole phone numbers are for headquarters, the own chapter's care director and the member."""
-    if actor.role is Role.CARE_DIRECTOR:
-        return dealer_code == actor.dealer_code
-    return actor.role is Role.HQ or (actor.role is Role.MEMBER and member_id == actor.member_id)
+    if actor.role is Role.MEMBER:
+        return member_id == actor.member_id
+    return actor.may(Right.MEMBERS_UNMASK) and actor.dealer_code in (None, dealer_code)
 
 
 def _phone_for(actor: Actor, phone: str, dealer_code: str | None, member_id: UUID | None = None) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right
 from app.core.clock import china_date
 from app.core.db import rehearsal
 from app.core.http import GUARDED, DryRun, Errand, Errands, Postings, Requires, documented
@@ -19,9 +19,9 @@ from app.points.rules import last_spendable_day
 
 router = APIRouter(prefix="/points", tags=["points"], responses=GUARDED)
 
-CorrectionErrand = Annotated[Errand, Depends(Errands(Role.HQ))]
-ReversalErrand = Annotated[Errand, Depends(Errands(Role.HQ, Role.API_CLIENT, scope="points:reverse"))]
-Headquarters = Annotated[Actor, Depends(Requires(Role.HQ))]
+CorrectionErrand = Annotated[Errand, Depends(Errands(Right.POINTS_CORRECT))]
+ReversalErrand = Annotated[Errand, Depends(Errands(Right.POINTS_REVERSE))]
+Headquarters = Annotated[Actor, Depends(Requires(Right.POINTS_CORRECT))]
 POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {
     200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"},
     201: {"model": PostingRead},

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right
 from app.core.clock import china_date
 from app.core.http import GUARDED, Config, DirectRoute, DryRun, Errand, Errands, Now, Postings, Requires, documented
 from app.core.problems import KeyConflict, NotFound
@@ -30,11 +30,9 @@ from app.rewards.sms import SmsSender
 router = APIRouter(tags=["redemption"], responses=GUARDED)
 busiest = APIRouter(tags=["redemption"], responses=GUARDED, route_class=DirectRoute)
 
-CounterErrand = Annotated[
-    Errand, Depends(Errands(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="points:redeem"))
-]
-Staff = Annotated[Actor, Depends(Requires(Role.SERVICE_ADVISOR, Role.CARE_DIRECTOR))]
-Self = Annotated[Actor, Depends(Requires(Role.MEMBER))]
+CounterErrand = Annotated[Errand, Depends(Errands(Right.POINTS_REDEEM))]
+Staff = Annotated[Actor, Depends(Requires(Right.COUNTER_SERVE))]
+Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 PostingNo = Annotated[int, Path(ge=1, lt=1 << 63)]
 POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {201: {"model": PostingRead}}
 CONFIRMED = documented(

@@ -5,11 +5,12 @@ from datetime import date
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, and_, or_, true
+from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.core.actors import Actor, Role
+from app.chapters.queries import dealer_visible_to
+from app.core.actors import Actor
 from app.core.db import Connection
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import InvalidPayload
@@ -197,8 +198,8 @@ async def statement_digests(connection: Connection) -> dict[date, bytes]:
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """The statements an actor may see: headquarters all, a dealer's staff their own."""
-    return true() if actor.role is Role.HQ else col(Statement.dealer_code) == actor.dealer_code
+    """The statements an actor may see: headquarters all, a region its dealers', a dealer's staff their own."""
+    return dealer_visible_to(actor, col(Statement.dealer_code))
 
 
 async def statements(

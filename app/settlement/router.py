@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 
 from app.chapters.schemas import DealerCode
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Right
 from app.core.http import (
     GUARDED,
     Cursor,
@@ -52,9 +52,11 @@ from app.settlement.schemas import (
 
 router = APIRouter(tags=["settlement"], responses=GUARDED)
 
-Hq = Annotated[Actor, Depends(Requires(Role.HQ))]
-Clerk = Annotated[Actor, Depends(Requires(Role.FINANCE_CLERK))]
-Reader = Annotated[Actor, Depends(Requires(Role.HQ, Role.FINANCE_CLERK, Role.CARE_DIRECTOR))]
+ContractReader = Annotated[Actor, Depends(Requires(Right.CONTRACTS_READ))]
+Contractor = Annotated[Actor, Depends(Requires(Right.CONTRACTS_WRITE))]
+Settler = Annotated[Actor, Depends(Requires(Right.SETTLEMENT_RUN))]
+Clerk = Annotated[Actor, Depends(Requires(Right.STATEMENTS_CONFIRM))]
+Reader = Annotated[Actor, Depends(Requires(Right.STATEMENTS_READ))]
 
 _STATEMENT: dict[int | str, dict[str, Any]] = {
     200: {
@@ -69,7 +71,7 @@ _STATEMENT: dict[int | str, dict[str, Any]] = {
 
 @router.get("/contracts", response_model=Page[ContractRead])
 async def contracts_list(
-    actor: Hq,
+    actor: ContractReader,
     session: Session,
     dealer_code: DealerCode | None = None,
     cursor: Cursor = None,
@@ -86,7 +88,7 @@ async def contracts_list(
     responses=documented(ContractTooEarly, ContractExists, KeyConflict),
 )
 async def contracts_add(
-    body: ContractCreate, actor: Hq, session: Session, now: Now, key: OptionalKey = None
+    body: ContractCreate, actor: Contractor, session: Session, now: Now, key: OptionalKey = None
 ) -> Response:
     """Put terms in force from a day on, for one dealer or for all without their own."""
     return await once(
@@ -113,7 +115,7 @@ async def periods_list(actor: Reader, pool: Postings, cursor: Cursor = None, lim
     response_model=Closing,
     responses=documented(PeriodNotEnded, PeriodBeforeFirst, PeriodGap, NoContract),
 )
-async def periods_close(period: Month, actor: Hq, db: Db, now: Now, dry_run: DryRun = False) -> Closing:
+async def periods_close(period: Month, actor: Settler, db: Db, now: Now, dry_run: DryRun = False) -> Closing:
     """Seal a month and issue its statements. Closing it again changes nothing and answers the same.
 
     A dry run computes what the statements would come to so far, of an open month too.
@@ -205,7 +207,7 @@ async def statements_dispute(
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )
 async def disputes_answer(
-    dispute_id: UUID, body: AnswerCreate, actor: Hq, session: Session, now: Now, key: OptionalKey = None
+    dispute_id: UUID, body: AnswerCreate, actor: Settler, session: Session, now: Now, key: OptionalKey = None
 ) -> Response:
     """End a dispute; after the last one the statement is up for confirmation again.
 
@@ -229,7 +231,7 @@ async def disputes_answer(
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )
 async def statements_pay(
-    statement_id: UUID, body: PaymentCreate, actor: Hq, session: Session, now: Now, key: OptionalKey = None
+    statement_id: UUID, body: PaymentCreate, actor: Settler, session: Session, now: Now, key: OptionalKey = None
 ) -> Response:
     """Note the payment of a confirmed statement, whichever way the money went."""
     return await once(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.core.actors import Actor
 from app.core.db import Connection
 from app.core.problems import NotFound
 from app.core.tabular import Rejection
@@ -120,17 +121,19 @@ async def mark_cancelled(connection: asyncpg.Connection, dealer_code: str, order
     return True
 
 
-async def newest(connection: Connection, dealer_code: str, order_no: str) -> asyncpg.Record:
+async def newest(connection: Connection, actor: Actor, dealer_code: str, order_no: str) -> asyncpg.Record:
     """An order's newest revision.
 
     Raises:
-        NotFound: there is no such order.
+        NotFound: there is no such order, or it is not the actor's to see.
     """
     row = await connection.fetchrow(
-        "SELECT * FROM repair_order WHERE dealer_code = $1 AND order_no = $2 ORDER BY revision DESC LIMIT 1",
-        dealer_code,
-        order_no,
-    )
+        """SELECT * FROM repair_order
+            WHERE dealer_code = $1 AND order_no = $2 AND ($3::text IS NULL OR dealer_code = $3)
+              AND ($4::text IS NULL OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $4))
+            ORDER BY revision DESC LIMIT 1""",
+        dealer_code, order_no, actor.dealer_code, actor.region_code,
+    )  # fmt: skip
     if row is None:
         raise NotFound("repair order")
     return row
@@ -138,6 +141,7 @@ async def newest(connection: Connection, dealer_code: str, order_no: str) -> asy
 
 async def page(
     connection: Connection,
+    actor: Actor,
     *,
     dealer_code: str | None,
     vin: str | None,
@@ -149,8 +153,10 @@ async def page(
         """SELECT * FROM repair_order
             WHERE ($1::text IS NULL OR dealer_code = $1) AND ($2::text IS NULL OR vin = $2)
               AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5::bigint))
+              AND ($7::text IS NULL OR dealer_code = $7)
+              AND ($8::text IS NULL OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $8))
             ORDER BY dealer_code, order_no, revision LIMIT $6""",
-        dealer_code, vin, *(after or (None,) * 3), limit,
+        dealer_code, vin, *(after or (None,) * 3), limit, actor.dealer_code, actor.region_code,
     )  # fmt: skip
     return [dict(row) for row in rows]
 

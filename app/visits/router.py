@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.core.actors import Actor, Role
+from app.core.actors import Actor, Reach, Right, Role
 from app.core.http import (
     GUARDED,
     Config,
@@ -31,15 +31,9 @@ from app.visits.schemas import CancellationCreate, ImportRead, OrderCreate, Orde
 
 router = APIRouter(prefix="/repair-orders", tags=["repair orders"], responses=GUARDED)
 
-Sender = Annotated[
-    Actor,
-    Depends(Requires(Role.HQ, Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.API_CLIENT, scope="orders:write")),
-]
-Reader = Annotated[
-    Actor,
-    Depends(Requires(Role.HQ, Role.CARE_DIRECTOR, Role.SERVICE_ADVISOR, Role.API_CLIENT, scope="orders:read")),
-]
-Canceller = Annotated[Actor, Depends(Requires(Role.HQ, Role.CARE_DIRECTOR, Role.API_CLIENT, scope="orders:write"))]
+Sender = Annotated[Actor, Depends(Requires(Right.ORDERS_WRITE))]
+Reader = Annotated[Actor, Depends(Requires(Right.ORDERS_READ))]
+Canceller = Annotated[Actor, Depends(Requires(Right.ORDERS_CANCEL))]
 
 UPLOAD: dict[str, Any] = {
     "requestBody": {
@@ -64,7 +58,7 @@ async def orders_record(body: OrderCreate, actor: Sender, db: Db, response: Resp
     """Post one closed repair order. The document is its own key: sent twice it is posted once."""
     new = await service.record_order(db, body.row(), actor=actor.subject, now=now, only_dealer=actor.dealer_code)
     response.status_code = 201 if new else 200
-    return dict(await queries.newest(db.pool, body.dealer_code, body.order_no))
+    return dict(await queries.newest(db.pool, actor, body.dealer_code, body.order_no))
 
 
 @router.get("", response_model=Page[OrderRead])
@@ -78,9 +72,7 @@ async def orders_list(
 ) -> dict[str, Any]:
     """Accepted orders by dealer and number; dealer staff see their own dealer's."""
     after = tuple(decode_cursor(cursor, str, str, int)) if cursor else None
-    if actor.dealer_code and dealer_code not in (None, actor.dealer_code):
-        return {"items": [], "next_cursor": None}
-    rows = await queries.page(pool, dealer_code=actor.dealer_code or dealer_code, vin=vin, after=after, limit=limit + 1)
+    rows = await queries.page(pool, actor, dealer_code=dealer_code, vin=vin, after=after, limit=limit + 1)
     return paged(rows, limit, lambda row: (row["dealer_code"], row["order_no"], row["revision"]))
 
 
@@ -128,14 +120,13 @@ async def orders_import_rejected(job_id: UUID, actor: Sender, pool: Postings) ->
 
 
 def _owner(actor: Actor) -> str | None:
-    return None if actor.role is Role.HQ else actor.subject
+    return None if actor.role.reach is Reach.ALL and actor.role is not Role.API_CLIENT else actor.subject
 
 
 @router.get("/{dealer_code}/{order_no:path}", response_model=OrderRead, responses=documented(NotFound))
 async def orders_read(dealer_code: str, order_no: str, actor: Reader, pool: Postings) -> dict[str, Any]:
     """One order, newest revision."""
-    _require_own(actor, dealer_code)
-    return dict(await queries.newest(pool, dealer_code, order_no))
+    return dict(await queries.newest(pool, actor, dealer_code, order_no))
 
 
 @router.post(
@@ -155,7 +146,7 @@ async def orders_cancel(
     """Take an order out of the books and its points back; a corrected order may then be sent under the same number."""
     _require_own(actor, dealer_code)
     await service.cancel_order(db, dealer_code, order_no, body.reason, LedgerRequest(actor.subject, key, now))
-    return dict(await queries.newest(db.pool, dealer_code, order_no))
+    return dict(await queries.newest(db.pool, actor, dealer_code, order_no))
 
 
 def _require_own(actor: Actor, dealer_code: str) -> None:

@@ -25,7 +25,7 @@ async def network(api: Api) -> None:
 
 
 def hq(api: Api) -> str:
-    return api.token(Role.HQ)
+    return api.token(Role.HQ_ADMIN)
 
 
 def director(api: Api, dealer: str = "BJ001") -> str:
@@ -97,7 +97,7 @@ async def test_a_wrong_region_is_refused(api: Api, body: dict[str, str], pointer
         (Role.API_CLIENT, {"scopes": "members:read"}, 403),
         (Role.SERVICE_ADVISOR, {"dealer": "SH001"}, 404),
         (Role.SERVICE_ADVISOR, {"dealer": "BJ001"}, 200),
-        (Role.HQ, {}, 200),
+        (Role.HQ_ADMIN, {}, 200),
     ],
 )
 async def test_who_reads_a_dealer(api: Api, role: Role, options: dict[str, Any], status: int):

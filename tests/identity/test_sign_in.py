@@ -140,7 +140,7 @@ async def test_a_username_is_taken_once(database: Database, shop: Shop):
     async def create(name: str) -> None:
         async with database.session() as session:
             await create_account(
-                session, username=name, name="x", role=Role.HQ, dealer_code=None, password=None, now=NOW
+                session, username=name, name="x", role=Role.HQ_ADMIN, dealer_code=None, password=None, now=NOW
             )
 
     await create("head")

@@ -24,7 +24,7 @@ def tokens(key: bytes = KEY) -> Tokens:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    made = {"iss": ISSUER, "sub": "li", "role": "hq", "exp": int(NOW.timestamp()) + 60} | changes
+    made = {"iss": ISSUER, "sub": "li", "role": "hq_admin", "exp": int(NOW.timestamp()) + 60} | changes
     return {name: value for name, value in made.items() if value is not None}
 
 
@@ -36,7 +36,7 @@ def part(content: object) -> str:
     "actor",
     [
         ADVISOR,
-        Actor("boss", Role.HQ),
+        Actor("boss", Role.HQ_ADMIN),
         Actor("1000000013", Role.MEMBER, None, uuid4()),
         Actor("hotline", Role.API_CLIENT, None, None, frozenset({"points:earn", "orders:write"})),
     ],

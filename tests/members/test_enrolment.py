@@ -104,7 +104,7 @@ async def test_a_european_vin_is_a_warning(api: Api, owner: Owner):
     ],
 )
 async def test_what_is_wrong_is_named(api: Api, owner: Owner, fields: dict[str, Any], pointer: str, code: str):
-    answer = await api.call("POST", "/members", api.token(Role.HQ), json=owner(**fields))
+    answer = await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner(**fields))
     assert answer.status_code == 422, answer.text
     assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [(pointer, code)]
 
@@ -112,11 +112,11 @@ async def test_what_is_wrong_is_named(api: Api, owner: Owner, fields: dict[str, 
 @pytest.mark.parametrize(
     ("role", "options", "dealer", "status"),
     [
-        (Role.HQ, {}, "SH001", 201),
-        (Role.HQ, {}, None, 201),
-        (Role.HQ, {}, "BJ002", 409),
-        (Role.API_CLIENT, {"scopes": "members:write"}, "SH001", 201),
-        (Role.API_CLIENT, {"scopes": "members:write"}, None, 201),
+        (Role.HQ_ADMIN, {}, "SH001", 201),
+        (Role.HQ_ADMIN, {}, None, 201),
+        (Role.HQ_ADMIN, {}, "BJ002", 409),
+        (Role.API_CLIENT, {"scopes": "members:enrol"}, "SH001", 201),
+        (Role.API_CLIENT, {"scopes": "members:enrol"}, None, 201),
         (Role.API_CLIENT, {"scopes": "members:read members:apply"}, "SH001", 403),
         (Role.SERVICE_ADVISOR, {"dealer": "SH001"}, None, 201),
         (Role.SERVICE_ADVISOR, {"dealer": "SH001"}, "SH001", 201),
@@ -161,7 +161,9 @@ async def test_who_left_comes_back_under_the_same_number(api: Api, owner: Owner,
 
 
 async def rush(api: Api, bodies: list[dict[str, Any]]) -> Counter[tuple[int, str]]:
-    answers = await asyncio.gather(*(api.call("POST", "/members", api.token(Role.HQ), json=body) for body in bodies))
+    answers = await asyncio.gather(
+        *(api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=body) for body in bodies)
+    )
     return Counter((a.status_code, a.json().get("outcome") or a.json()["type"]) for a in answers)
 
 

@@ -26,19 +26,19 @@ async def mine(api: Api, network: None, owner: Owner) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 async def theirs(api: Api, network: None, owner: Owner) -> dict[str, Any]:
     """A member of SH001."""
-    return dict((await api.call("POST", "/members", api.token(Role.HQ), json=owner(dealer_code="SH001"))).json())
+    return dict((await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner(dealer_code="SH001"))).json())
 
 
 @pytest.fixture(scope="module")
 async def nobodys(api: Api, network: None, owner: Owner) -> dict[str, Any]:
     """A member on headquarters' own roll."""
-    return dict((await api.call("POST", "/members", api.token(Role.HQ), json=owner())).json())
+    return dict((await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner())).json())
 
 
 @pytest.mark.parametrize(
     ("role", "options", "sees", "unmasked"),
     [
-        (Role.HQ, {}, {"mine", "theirs", "nobodys"}, True),
+        (Role.HQ_ADMIN, {}, {"mine", "theirs", "nobodys"}, True),
         (Role.API_CLIENT, {"scopes": "members:read"}, {"mine", "theirs", "nobodys"}, False),
         (Role.CARE_DIRECTOR, {"dealer": "BJ001"}, {"mine"}, True),
         (Role.SERVICE_ADVISOR, {"dealer": "BJ001"}, {"mine"}, False),
@@ -70,7 +70,7 @@ async def test_search_by_phone(api: Api, mine: dict[str, Any]):
         "POST", "/members/search", api.token(Role.SERVICE_ADVISOR, dealer="BJ001"), json={"phone": phone}
     )
     assert [item["id"] for item in found.json()["items"]] == [mine["id"]]
-    wrong = await api.call("POST", "/members/search", api.token(Role.HQ), json={"phone": "110"})
+    wrong = await api.call("POST", "/members/search", api.token(Role.HQ_ADMIN), json={"phone": "110"})
     assert wrong.json()["errors"][0] | {"detail": ""} == {
         "pointer": "/phone",
         "code": "phone_format",
@@ -86,7 +86,7 @@ async def test_a_member_sees_itself_and_no_other(api: Api, mine: dict[str, Any],
     assert (await api.call("GET", f"/members/{theirs['id']}", token)).status_code == 404
     assert (await api.call("GET", f"/members/{theirs['id']}/points", token)).status_code == 404
     assert (await api.call("GET", "/members", token)).status_code == 403
-    assert (await api.call("GET", "/members/me", api.token(Role.HQ))).status_code == 403
+    assert (await api.call("GET", "/members/me", api.token(Role.HQ_ADMIN))).status_code == 403
     gone = api.token(Role.MEMBER, member=UUID(int=5))
     assert (await api.call("GET", "/members/me", gone)).status_code == 404
 

@@ -41,7 +41,7 @@ def test_as_of_a_day():
 @pytest.fixture
 async def member(api: Api, network: None, owner: Owner) -> UUID:
     """A new member of BJ001."""
-    made = await api.call("POST", "/members", api.token(Role.HQ), json=owner(dealer_code="BJ001"))
+    made = await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner(dealer_code="BJ001"))
     return UUID(made.json()["id"])
 
 
@@ -55,7 +55,7 @@ async def grant(api: Api, member: UUID, points: int, since: date, until: date, k
 
 
 async def read(api: Api, member: UUID, path: str = "points", token: str = "") -> Any:
-    answer = await api.call("GET", f"/members/{member}/{path}", token or api.token(Role.HQ))
+    answer = await api.call("GET", f"/members/{member}/{path}", token or api.token(Role.HQ_ADMIN))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -118,7 +118,7 @@ async def test_history_pages_newest_first(api: Api, member: UUID):
 
 @pytest.mark.parametrize("cursor", ["x", "WyJhIl0", "WzkyMjMzNzIwMzY4NTQ3NzU4MDhd"])
 async def test_a_made_up_cursor(api: Api, member: UUID, cursor: str):
-    answer = await api.call("GET", f"/members/{member}/postings?cursor={cursor}", api.token(Role.HQ))
+    answer = await api.call("GET", f"/members/{member}/postings?cursor={cursor}", api.token(Role.HQ_ADMIN))
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "cursor_invalid")
 
 
@@ -139,8 +139,8 @@ async def test_lines_hide_the_funder_from_the_member(api: Api, member: UUID):
     assert whole["lines"] == [line | {"lot_no": 2, "points": 10}, line | {"lot_no": 1, "points": 5}]
     own = await read(api, member, path, api.token(Role.MEMBER, member=member))
     assert {line["funder"] for line in own["lines"]} == {None}
-    assert (await api.call("GET", f"/members/{member}/postings/99", api.token(Role.HQ))).status_code == 404
-    assert (await api.call("GET", f"/members/{member}/postings/0", api.token(Role.HQ))).status_code == 422
+    assert (await api.call("GET", f"/members/{member}/postings/99", api.token(Role.HQ_ADMIN))).status_code == 404
+    assert (await api.call("GET", f"/members/{member}/postings/0", api.token(Role.HQ_ADMIN))).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def sale(member: dict[str, Any], sold_on: str = TODAY) -> dict[str, str]:
 
 
 async def test_on_the_day_of_sale_it_is_the_next_owners(api: Api, owner: Owner, seller: dict[str, Any]):
-    sold = await api.call("POST", path(seller), api.token(Role.HQ), json=sale(seller))
+    sold = await api.call("POST", path(seller), api.token(Role.HQ_ADMIN), json=sale(seller))
     assert (sold.status_code, sold.json()) == (200, seller_read(seller) | {"vehicles": []})
-    buyer = await api.call("POST", "/members", api.token(Role.HQ), json=owner(vin=sale(seller)["vin"]))
+    buyer = await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner(vin=sale(seller)["vin"]))
     assert (buyer.status_code, buyer.json()["outcome"]) == (201, "new_member")
     stretches = await api.db.pool.fetch(
         "SELECT member_id::text, since::text, until::text FROM ownership WHERE vin = $1 ORDER BY since",
@@ -61,7 +61,7 @@ def seller_read(member: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 async def test_a_sale_has_its_day(api: Api, seller: dict[str, Any], sold_on: str, status: int, code: str | None):
-    answer = await api.call("POST", path(seller), api.token(Role.HQ), json=sale(seller, sold_on))
+    answer = await api.call("POST", path(seller), api.token(Role.HQ_ADMIN), json=sale(seller, sold_on))
     assert answer.status_code == status, answer.text
     if code:
         assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [("/sold_on", code)]
@@ -72,7 +72,7 @@ async def test_a_sale_has_its_day(api: Api, seller: dict[str, Any], sold_on: str
     [
         (Role.CARE_DIRECTOR, {"dealer": "BJ001"}, 200),
         (Role.SERVICE_ADVISOR, {"dealer": "BJ001"}, 200),
-        (Role.API_CLIENT, {"scopes": "members:write"}, 200),
+        (Role.API_CLIENT, {"scopes": "members:enrol"}, 200),
         (Role.API_CLIENT, {"scopes": "members:read"}, 403),
         (Role.CARE_DIRECTOR, {"dealer": "SH001"}, 404),
         (Role.SERVICE_ADVISOR, {"dealer": "SH001"}, 404),
@@ -83,24 +83,24 @@ async def test_a_sale_has_its_day(api: Api, seller: dict[str, Any], sold_on: str
 async def test_who_notes_a_sale(api: Api, seller: dict[str, Any], role: Role, options: dict[str, Any], status: int):
     answer = await api.call("POST", path(seller), api.token(role, **options), json=sale(seller))
     assert answer.status_code == status, answer.text
-    owned = (await api.call("GET", f"/members/{seller['id']}", api.token(Role.HQ))).json()["vehicles"]
+    owned = (await api.call("GET", f"/members/{seller['id']}", api.token(Role.HQ_ADMIN))).json()["vehicles"]
     assert len(owned) == (0 if status == 200 else 1)
 
 
 async def test_only_the_members_own_car_once(api: Api, owner: Owner, seller: dict[str, Any]):
-    other = (await api.call("POST", "/members", api.token(Role.HQ), json=owner())).json()
+    other = (await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner())).json()
     for body in (sale(other), {"vin": car(999_999), "sold_on": TODAY}):
-        assert (await api.call("POST", path(seller), api.token(Role.HQ), json=body)).status_code == 404
+        assert (await api.call("POST", path(seller), api.token(Role.HQ_ADMIN), json=body)).status_code == 404
     nobody = f"/members/{UUID(int=9)}/sold-vehicles"
-    assert (await api.call("POST", nobody, api.token(Role.HQ), json=sale(seller))).status_code == 404
+    assert (await api.call("POST", nobody, api.token(Role.HQ_ADMIN), json=sale(seller))).status_code == 404
     answers = await asyncio.gather(
-        *(api.call("POST", path(seller), api.token(Role.HQ), json=sale(seller)) for _ in range(6))
+        *(api.call("POST", path(seller), api.token(Role.HQ_ADMIN), json=sale(seller)) for _ in range(6))
     )
     assert sorted(answer.status_code for answer in answers) == [200] + [404] * 5
 
 
 async def test_a_key_answers_alike_and_is_bound_to_its_member(api: Api, owner: Owner, seller: dict[str, Any]):
-    key, token = f"sold-{seller['id']}", api.token(Role.HQ)
+    key, token = f"sold-{seller['id']}", api.token(Role.HQ_ADMIN)
     first = await api.call("POST", path(seller), token, json=sale(seller), key=key)
     again = await api.call("POST", path(seller), token, json=sale(seller), key=key)
     assert (again.status_code, again.json()) == (200, first.json())

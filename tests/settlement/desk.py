@@ -15,7 +15,7 @@ class Desk:
         self.dealer = dealer
         self.month = month
         self.statement = statement
-        self.hq = api.token(Role.HQ)
+        self.hq = api.token(Role.HQ_ADMIN)
         self.clerk = api.token(Role.FINANCE_CLERK, dealer=dealer)
         self.foreign = api.token(Role.FINANCE_CLERK, dealer="XX999")
 

@@ -56,9 +56,9 @@ async def test_disputes_end_with_headquarters_last_answer_and_a_new_day(desk: De
     assert (await desk.pay())[0] == 409
 
     desk.api.app.state.now = NOW + timedelta(days=3)
-    desk.hq, desk.clerk = desk.api.token(Role.HQ), desk.api.token(Role.FINANCE_CLERK, dealer=desk.dealer)
+    desk.hq, desk.clerk = desk.api.token(Role.HQ_ADMIN), desk.api.token(Role.FINANCE_CLERK, dealer=desk.dealer)
     status, answered = await desk.answer(first["id"])
-    assert (status, answered["answer"], answered["answered_by"]) == (200, "下月更正", "hq:all")
+    assert (status, answered["answer"], answered["answered_by"]) == (200, "下月更正", "hq_admin:all")
     assert (await desk.read())["status"] == "disputed"
     await desk.answer(second["id"])
     after = await desk.read()
@@ -198,4 +198,4 @@ async def test_statements_are_listed_by_filter_and_page(desk: Desk) -> None:
 
 @pytest.mark.parametrize("query", ["period=2026-13", "period=2026", "status=lost", "cursor=abc", "limit=0"])
 async def test_a_list_refuses_what_it_cannot_read(api: Api, query: str) -> None:
-    assert (await api.call("GET", f"/statements?{query}", api.token(Role.HQ))).status_code == 422
+    assert (await api.call("GET", f"/statements?{query}", api.token(Role.HQ_ADMIN))).status_code == 422
