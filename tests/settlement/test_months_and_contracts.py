@@ -19,7 +19,6 @@ from tests.now import NOW
 from tests.settlement.books import Books
 from tests.settlement.desk import Desk
 
-
 SETTLERS = {Role.HQ_ADMIN, Role.HQ_FINANCE}
 READERS = SETTLERS | {
     Role.HQ_OPERATIONS, Role.AUDITOR, Role.REGIONAL_MANAGER, Role.GENERAL_MANAGER, Role.CARE_DIRECTOR,
