@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format types imports bench docs openapi lock clean
+.PHONY: help setup demo test check lint format types imports bench client docs openapi lock clean
 
 help: ## say what there is
 	@awk -F ' *## *' '/^[a-z][a-z ]*:.*##/ { sub(/[ :].*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ bench: $(INSTALLED) ## measure the service against its limit (docs/performance.m
 
 docs openapi: $(INSTALLED) ## write docs/openapi.json and the tables in docs/ from the code
 	$(BIN)/python -m tests.generated
+
+client: ## generate the TypeScript client from docs/openapi.json and compile what uses it (needs npm)
+	cd client && npm ci --no-audit --no-fund && npm run --silent generate && npm run --silent check
 
 lock: $(INSTALLED) ## pin the dependencies anew (UPGRADE=--upgrade: at their newest)
 	$(COMPILE) pyproject.toml --output-file requirements.lock

@@ -22,19 +22,25 @@ from rich.text import Text
 
 from app import demo as demonstration
 from app import serving, wiring, worker
+from app.audit import service as audit
+from app.audit.models import Action
 from app.chapters import imports as dealers
-from app.chapters import queries as chapters
-from app.core import db, embedded, migrations, process, tabular
-from app.core.actors import Actor, Role
+from app.core import db, embedded, logs, migrations, process, tabular
+from app.core.actors import PROGRAM_SCOPES, Actor, Reach, Role
 from app.core.clock import china_date, system_clock
 from app.core.db import Database
+from app.core.origin import Commanded, origin
 from app.core.problems import Problem
+from app.core.vault import KeyFile, WrongKeys, vault_of
+from app.identity import grants, programs
 from app.identity import service as identity
+from app.identity.models import USERNAME, AccountKind
 from app.identity.tokens import Tokens
 from app.members import imports as members
 from app.members import queries as member_queries
+from app.members import sealing
 from app.points import ledger, totals
-from app.settings import Settings
+from app.settings import Settings, rotate_secret
 from app.settlement import service as settlement
 from app.visits import service as visits
 from app.visits.rules import COLUMNS as ORDER_COLUMNS
@@ -60,6 +66,13 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+@app.callback()
+def _operator(context: typer.Context) -> None:
+    # what the command does goes into the trail as its user's
+    before = origin.set(Commanded(context.invoked_subcommand or ""))
+    context.call_on_close(lambda: origin.reset(before))
+
+
 def main() -> None:
     """Run the command line. SIGTERM ends it as Ctrl-C does, through every `finally`."""
     process.begin()
@@ -73,7 +86,9 @@ def configured() -> Settings:
         return Settings()
     except ValidationError as error:
         # what was given stays unsaid: it may be a password
-        words = [f"CLUB_{fault['loc'][0]}".upper() + f": {fault['msg']}" for fault in error.errors()]
+        words = [
+            "".join(f"CLUB_{name}: ".upper() for name in fault["loc"][:1]) + fault["msg"] for fault in error.errors()
+        ]
         fail("; ".join(words).replace("Value error, ", ""))
 
 
@@ -96,6 +111,7 @@ def books(settings: Settings, *, migrated: bool = False) -> Iterator[str]:
             run(_migrate(dsn, settings))
         elif not run(migrations.is_current(dsn)):
             fail("the database's schema is not this release's: run `club migrate`")
+        run(_require_fitting_keys(dsn, settings))
         yield dsn
 
 
@@ -122,9 +138,27 @@ async def _reach(dsn: str) -> None:
     await connection.close()
 
 
+async def _require_fitting_keys(dsn: str, settings: Settings) -> None:
+    connection = await db.connect(dsn)
+    try:
+        if not await sealing.fits(connection, vault_of(settings)):
+            fail(str(WrongKeys()))
+    finally:
+        await connection.close()
+
+
+def _require_data_keys(settings: Settings) -> None:
+    try:
+        vault_of(settings).keys()
+    except OSError as error:
+        fail(f"CLUB_DATA_KEYS is not set, and {error.filename} cannot be used: {error.strerror}")
+    except WrongKeys as error:
+        fail(str(error))
+
+
 async def _migrate(dsn: str, settings: Settings) -> None:
     try:
-        await migrations.migrate(dsn)
+        await migrations.migrate(dsn, vault=vault_of(settings))
     except (migrations.UnsuitableServer, CommandError) as error:
         fail(f"the database cannot be migrated: {error}")
     await wiring.open_books(dsn, settings.first_period, settings.rate_fen_per_thousand)
@@ -143,11 +177,13 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 def on_books(work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:
     """Run async work on the books' database."""
 
+    settings = configured()
+
     async def opened(dsn: str) -> Result:
-        async with Database.open(dsn) as database:
+        async with Database.open(dsn, vault=vault_of(settings)) as database:
             return await work(database)
 
-    with books(configured()) as dsn:
+    with books(settings) as dsn:
         return run(opened(dsn))
 
 
@@ -180,6 +216,7 @@ def serve() -> None:
     settings = configured()
     with _listening(settings) as port, books(settings) as dsn:
         _key(settings)
+        _require_data_keys(settings)
         serving.serve(settings, dsn, port)
 
 
@@ -198,8 +235,10 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 @app.command(name="worker")
 def work() -> None:
     """Work off imports and run the nightly schedule, until Ctrl-C or SIGTERM."""
-    with books(configured()) as dsn:
-        run(worker.run(dsn))
+    settings = configured()
+    logs.install(settings.log_format)
+    with books(settings) as dsn:
+        run(worker.run(dsn, vault=vault_of(settings)))
 
 
 @app.command()
@@ -208,6 +247,7 @@ def demo(serve: Annotated[bool, typer.Option(help="serve the API when the past i
     settings = configured().model_copy(update={"sms": "console"})
     with _listening(settings) if serve else nullcontext() as port, books(settings, migrated=True) as dsn:
         _key(settings)
+        _require_data_keys(settings)
         run(_live_through_the_past(dsn, settings))
         if port is not None:
             with demonstration.background_worker(dsn):
@@ -230,19 +270,47 @@ async def _live_through_the_past(dsn: str, settings: Settings) -> None:
 def token(subject: Annotated[str, typer.Argument(help="a username, program or member number")]) -> None:
     """Print a short access token for an existing account or member."""
     settings = configured()
-    actor = on_books(lambda database: _actor(database, subject))
+    lifetime = timedelta(minutes=settings.access_token_minutes)
+    actor, lifetime = on_books(lambda database: _token_for(database, subject, lifetime))
     if actor is None:
         fail(f"there is no active account or member {subject!r}")
-    lifetime = timedelta(minutes=settings.access_token_minutes)
     print(Tokens(_key(settings), clock=system_clock).issue(actor, lifetime)[0])
 
 
-async def _actor(database: Database, subject: str) -> Actor | None:
+async def _token_for(database: Database, subject: str, life: timedelta) -> tuple[Actor | None, timedelta]:
+    """As `_actor`; on record before the token is printed."""
+    actor, lifetime = await _actor(database, subject, life)
+    if actor is not None:
+        await audit.record(database.pool, Action.TOKEN_ISSUED, "subject", [actor.subject])
+    return actor, lifetime
+
+
+async def _actor(database: Database, subject: str, life: timedelta) -> tuple[Actor | None, timedelta]:
+    """Whom a subject's token would speak for today, if anyone, and for how long, at most `life`."""
+    now = system_clock()
     async with database.session() as session:
         account = await identity.find(session, subject)
-    if account is None:
-        return await member_queries.actor(database.pool, subject)
-    return identity.actor_of(account) if account.is_active else None
+        if account is None:
+            return await member_queries.actor(database.pool, subject), life
+        if account.is_active and account.kind == AccountKind.PROGRAM:
+            return grants.program_of(account), life
+        grant = await grants.choose(session, account.id, china_date(now)) if account.is_active else None
+    return (grants.actor_of(account, grant), grants.lifetime(grant, now, life)) if grant else (None, life)
+
+
+@app.command(name="rotate-key")
+def rotate_key(
+    drop_old: Annotated[bool, typer.Option("--drop-old", help="what the old ones signed and sealed is void")] = False,
+) -> None:
+    """Sign with a new secret from the service's next start on; what the old ones signed stays good until it ends."""
+    settings = configured()
+    if settings.secret is not None:
+        fail("CLUB_SECRET is set: put a new one there, and the old one into CLUB_OLD_SECRETS")
+    try:
+        rotate_secret(settings.secret_file, keep=not drop_old)
+    except OSError as error:
+        fail(f"{settings.secret_file} cannot be used: {error.strerror}")
+    console.print("a new key is in place: start the service again to use it", highlight=False)
 
 
 @app.command()
@@ -250,24 +318,35 @@ def account(
     username: str,
     role: Annotated[Role, typer.Option(help="what it may do")],
     dealer: Annotated[str | None, typer.Option(help="dealer code, for dealer staff")] = None,
+    region: Annotated[str | None, typer.Option(help="region code, for a regional manager")] = None,
+    partner: Annotated[str | None, typer.Option(help="partner code, for a partner's clerk")] = None,
+    until: Annotated[date | None, typer.Option(parser=_day, metavar="DATE", help="the grant's last day")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="for a program, as often as needed")] = None,
 ) -> None:
-    """Make an account, such as the first of headquarters; its password is asked for (a program has none)."""
-    if role is Role.MEMBER or role.is_dealer_staff != (dealer is not None):
-        raise typer.BadParameter("members enrol; dealer staff, and they alone, need --dealer")
-    password = None if role is Role.API_CLIENT else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    """Make an account, such as the first of headquarters; asks for its password. A program's secret is printed once."""
+    places = {Reach.DEALER: dealer, Reach.REGION: region, Reach.PARTNER: partner}
+    if role is Role.MEMBER or any((code is not None) != (role.reach is reach) for reach, code in places.items()):
+        raise typer.BadParameter("members enrol; a role needs --dealer, --region or --partner as far as it reaches")
+    if (role is Role.API_CLIENT) != bool(scope) or not set(scope or ()) <= PROGRAM_SCOPES:
+        raise typer.BadParameter(f"a program, and it alone, needs --scope, of {', '.join(sorted(PROGRAM_SCOPES))}")
+    if not USERNAME.fullmatch(username):
+        raise typer.BadParameter("a username has 3 to 64 letters, digits and . _ @ -, the first a letter or digit")
+    password = "" if scope else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
 
-    async def make(database: Database) -> None:
-        if dealer is not None:
-            await chapters.require_dealer(database, "--dealer", dealer)
+    async def make(database: Database) -> str:
         async with database.session() as session:
+            if scope:
+                made = await programs.create(
+                    session, username=username, name=username, scopes=scope, now=system_clock()
+                )
+                return f"client secret, shown this once: {made.secret}"
             await identity.create_account(
-                session, username=username, name=username, role=role, dealer_code=dealer, password=password,
-                scopes=scope or (), now=system_clock(),
+                session, username=username, name=username, role=role, password=password, now=system_clock(), by="cli",
+                dealer_code=dealer, region_code=region, partner_code=partner, valid_until=until,
             )  # fmt: skip
+            return f"account {username} made"
 
-    on_books(make)
-    console.print(f"account {username} made", highlight=False)
+    console.print(on_books(make), highlight=False, soft_wrap=True)
 
 
 @app.command(name="import")
@@ -287,6 +366,15 @@ def import_file(kind: ImportKind, file: Path, as_json: Json = False) -> None:
 
 
 async def _import(
+    database: Database, kind: ImportKind, file: Path, damage: list[tabular.Unreadable]
+) -> tuple[tabular.Report, list[tabular.Rejection]]:
+    report, rejections = await _taken_in(database, kind, file, damage)
+    counts = {name: (None, count) for name, count in report.model_dump().items()}
+    await audit.record(database.pool, Action.IMPORTED, "file", [kind], changes=counts)
+    return report, rejections
+
+
+async def _taken_in(
     database: Database, kind: ImportKind, file: Path, damage: list[tabular.Unreadable]
 ) -> tuple[tabular.Report, list[tabular.Rejection]]:
     now = system_clock()
@@ -340,10 +428,14 @@ def expire() -> None:
 
 
 @app.command()
-def verify(as_json: Json = False) -> None:
+def verify(
+    as_json: Json = False,
+    phones: Annotated[bool, typer.Option("--phones", help="also open every stored phone number")] = False,
+) -> None:
     """Re-derive every invariant of the books; exit 1 and name the rows when one fails."""
-    with books(configured()) as dsn:
-        results = run(wiring.verify(dsn))
+    settings = configured()
+    with books(settings) as dsn:
+        results = run(wiring.verify(dsn, vault_of(settings) if phones else None))
     holds = not any(rows for _, rows in results)
     if as_json:
         checks = {check.name: rows for check, rows in results}
@@ -366,6 +458,30 @@ def _verdict(results: wiring.Results) -> str:
     if failing := [check.name for check, rows in results if rows]:
         return f"[bold red]{len(failing)} of {len(results)} invariants fail: {', '.join(failing)}[/]"
     return f"[bold green]all {len(results)} invariants hold[/]"
+
+
+@app.command()
+def rotate_data_key() -> None:
+    """Seal every phone number with the newest key, while the service runs; a key kept in a file is renewed first.
+
+    With CLUB_DATA_KEYS put the new key in front and restart every process before. A rotation that was broken off
+    is finished by the next one. Old keys stay where they are: backups made until now need them.
+    """
+
+    async def rotate(database: Database) -> int:
+        unfinished = await sealing.reseal(database)
+        if unfinished or not isinstance(database.vault.keys, KeyFile):
+            return unfinished
+        database.vault.keys.renew()
+        return await sealing.reseal(database)
+
+    async def rotate_on_record(database: Database) -> int:
+        sealed = await rotate(database)
+        await audit.record(database.pool, Action.KEY_ROTATED, changes={"phones": (None, sealed)})
+        return sealed
+
+    sealed = on_books(rotate_on_record)
+    console.print(f"{sealed:,} phone numbers sealed anew: all are under the newest key", highlight=False)
 
 
 @app.command(name="totals")

@@ -12,25 +12,45 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from app.audit import refusals
+from app.audit.router import router as audit
 from app.chapters.router import router as chapters
-from app.core import http, process
+from app.core import edge, http, process
 from app.core.clock import Clock, system_clock
 from app.core.db import Database
+from app.core.outbound import Detached, client
+from app.core.sms import sender
+from app.core.vault import vault_of
 from app.earning.router import router as earning
+from app.identity.accounts_router import router as accounts
+from app.identity.credentials_router import router as credentials
+from app.identity.oauth_router import router as oauth
+from app.identity.oidc import Provider
+from app.identity.oidc_router import router as oidc
 from app.identity.router import router as identity
+from app.identity.seals import Seals
+from app.identity.session_router import keys
+from app.identity.session_router import router as sessions
+from app.identity.sessions import Sessions
 from app.identity.tokens import Tokens
+from app.members.queries import actor_by_id
 from app.members.router import router as members
+from app.members.sign_in_router import router as member_sign_in
+from app.members.wechat import mini_program
 from app.points.router import router as points
+from app.privacy.router import router as privacy
 from app.rewards.codes import Codes
 from app.rewards.router import busiest as redemptions
 from app.rewards.router import router as rewards
-from app.rewards.sms import sender
 from app.settings import Settings
 from app.settlement.router import router as settlement
 from app.visits.router import router as visits
 
 # tried in this order, so the busiest come first
-ROUTERS = (earning, redemptions, rewards, points, visits, members, chapters, settlement, identity)
+ROUTERS = (
+    earning, redemptions, rewards, points, visits, members, chapters, settlement, identity, sessions, accounts,
+    credentials, oidc, audit, privacy, member_sign_in,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> FastAPI:
@@ -38,13 +58,23 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Database.open(
-            dsn, pool_size=settings.pool_size, session_pool_size=settings.session_pool_size
-        ) as app.state.db:
+        async with (
+            Database.open(
+                dsn,
+                vault=vault_of(settings),
+                pool_size=settings.pool_size,
+                session_pool_size=settings.session_pool_size,
+            ) as app.state.db,
+            app.state.sessions.watching(app.state.db, clock),
+        ):
             # what start-up made stays; rarer, later collections cut the worst answers' time to a fifth
             gc.freeze()
             gc.set_threshold(50_000, 50, 100)
-            yield
+            async with client(settings.outbound_seconds) as calls:
+                app.state.sms = sender(settings, calls, clock)
+                app.state.wechat = mini_program(settings, calls, clock)
+                yield
+                await app.state.detached.finish()
 
     app = FastAPI(
         title="Owner club API",
@@ -59,14 +89,22 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
     )
     app.state.settings = settings
     app.state.clock = clock
-    app.state.tokens = Tokens(settings.signing_key, clock=clock)
+    app.state.tokens = Tokens(*settings.signing_keys, clock=clock)
+    app.state.seals = Seals(settings.signing_keys)
+    app.state.oidc = Provider(settings)
+    app.state.sessions = Sessions(app.state.tokens, settings, actor_by_id)
     app.state.authenticate = app.state.tokens.actor
     app.state.codes = Codes(settings.signing_key)
-    app.state.sms = sender(settings.sms)
-    http.install(app)
+    app.state.detached = Detached()
+    edge.install(app, settings)
+    http.install(app, edge.headers(settings))
+    edge.open_to(app, settings.cors_origins)
+    refusals.watch(app)
     for router in ROUTERS:
         # not by way of a router of their own: FastAPI matches a request twice on each level
         app.include_router(router, prefix="/api/v1")
+    app.include_router(keys)
+    app.include_router(oauth)
     app.get("/health", tags=["service"], name="service_health", response_model=dict[str, str])(_health)
     app.mount("/docs/assets", StaticFiles(packages=[("swagger_ui", "static")]))
     app.get("/docs", include_in_schema=False, response_class=HTMLResponse)(_docs)
@@ -76,8 +114,8 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
 
 def from_environment() -> FastAPI:
     """The app as uvicorn's processes make it: CLUB_DATABASE_URL names the database."""
-    process.begin()
     settings = Settings()
+    process.begin(settings.log_format)
     assert settings.database_url is not None
     return create_app(settings, settings.database_url.get_secret_value())
 
@@ -90,13 +128,15 @@ async def _health(pool: http.Postings) -> dict[str, str]:
 
 async def _docs() -> HTMLResponse:
     """Swagger UI from our own disk: FastAPI's page would fetch it from another host."""
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Owner club API",
         swagger_js_url="/docs/assets/swagger-ui-bundle.js",
         swagger_css_url="/docs/assets/swagger-ui.css",
         swagger_favicon_url="/docs/assets/favicon-32x32.png",
     )
+    page.headers["Content-Security-Policy"] = edge.page_policy(bytes(page.body))
+    return page
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -111,6 +151,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         # FastAPI's own validation answer is not what we send
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        edge.document(schema)
         for operations in schema["paths"].values():
             for operation in operations.values():
                 for parameter in operation.get("parameters", ()):

@@ -1,16 +1,20 @@
 """The API as processes: one, or several under a supervisor, on a port that is already open."""
 
+import asyncio
 import os
 import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.core import process
+from app.core.protocol import PatientProtocol
 from app.settings import Settings
 
 BACKLOG = 2048
@@ -29,10 +33,16 @@ def listen(settings: Settings) -> socket.socket:
 def serve(settings: Settings, dsn: str, port: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM; requests under way are answered first (10 s)."""
     # worker processes read their settings anew
-    os.environ |= {"CLUB_DATABASE_URL": dsn, "CLUB_SECRET": settings.signing_key.decode(), "CLUB_SMS": settings.sms}
+    newest, *older = (secret.decode() for secret in settings.signing_keys)
+    os.environ |= {
+        "CLUB_DATABASE_URL": dsn, "CLUB_SECRET": newest, "CLUB_OLD_SECRETS": ",".join(older), "CLUB_SMS": settings.sms,
+    }  # fmt: skip
     config = uvicorn.Config(
-        "app.main:from_environment", factory=True, workers=settings.workers, loop="uvloop", http="httptools",
-        backlog=BACKLOG, access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=10,
+        "app.main:from_environment", factory=True, workers=settings.workers, loop="uvloop", ws="none",
+        http=cast(type[asyncio.Protocol], partial(PatientProtocol, patience=settings.slow_client_seconds)),
+        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=list(settings.trusted_proxies),
+        backlog=BACKLOG, access_log=False, log_config=None, log_level="warning", server_header=False,
+        timeout_graceful_shutdown=10,
         timeout_worker_healthcheck=30,  # on a busy machine a worker needs more than the usual 5 s to come up
     )  # fmt: skip
     with suppress(KeyboardInterrupt), process.undisturbed_end():

@@ -5,13 +5,16 @@ from datetime import date
 
 from app.core import db
 from app.core.checks import Check
+from app.core.vault import Vault
+from app.members.sealing import phones_readable
 from app.points import ledger
 from app.points.verify import CHECKS as POINTS
+from app.privacy.verify import CHECKS as PRIVACY
 from app.settlement.service import ensure_default_contract
 from app.settlement.verify import CHECKS as SETTLEMENT
 from app.visits.verify import CHECKS as VISITS
 
-CHECKS: Sequence[Check] = (*POINTS, *VISITS, *SETTLEMENT)
+CHECKS: Sequence[Check] = (*POINTS, *VISITS, *PRIVACY, *SETTLEMENT)
 Results = Sequence[tuple[Check, Sequence[str]]]
 """Each check with the rows that disagree."""
 
@@ -30,11 +33,12 @@ async def open_books(dsn: str, first_period: date, rate_fen_per_thousand: int) -
         await connection.close()
 
 
-async def verify(dsn: str) -> Results:
-    """Every check, all seen at one moment."""
+async def verify(dsn: str, vault: Vault | None = None) -> Results:
+    """Every check, all seen at one moment; with a vault also whether every phone number can be read."""
+    checks = [*CHECKS, *([phones_readable(vault)] if vault else [])]
     connection = await db.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return [(check, await check.run(connection)) for check in CHECKS]
+            return [(check, await check.run(connection)) for check in checks]
     finally:
         await connection.close()

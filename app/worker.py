@@ -15,7 +15,12 @@ from pgqueuer.models import Job, Schedule
 from app.core import db, idempotency, process
 from app.core.clock import Clock, add_months, china_date, month_of, system_clock
 from app.core.db import Database
+from app.core.vault import NO_VAULT, Vault, vault_of
+from app.identity import sessions
+from app.members import sign_in_queries
 from app.points import ledger
+from app.privacy import retention
+from app.settings import Settings
 from app.visits import jobs
 
 log = logging.getLogger("club.worker")
@@ -40,12 +45,12 @@ def main(dsn: str) -> None:
     """A worker as a process of its own, which ends with the one that started it."""
     process.begin()
     try:
-        asyncio.run(run(dsn))
+        asyncio.run(run(dsn, vault=vault_of(Settings())))
     except ConnectionError as error:
         sys.exit(f"club worker: the database was lost: {error}")
 
 
-async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SILENCE) -> None:
+async def run(dsn: str, *, vault: Vault = NO_VAULT, clock: Clock = system_clock, silence: timedelta = SILENCE) -> None:
     """Work until SIGINT or SIGTERM; the jobs under way are finished first.
 
     Raises:
@@ -53,7 +58,7 @@ async def run(dsn: str, *, clock: Clock = system_clock, silence: timedelta = SIL
     """
     listener = await db.connect(dsn)
     try:
-        async with Database.open(dsn) as database:
+        async with Database.open(dsn, vault=vault) as database:
             queue = PgQueuer(AsyncpgDriver(listener))
             _register(queue, database, clock)
             loop = asyncio.get_running_loop()
@@ -105,7 +110,7 @@ async def _import(database: Database, job: Job, clock: Clock) -> None:
 
 
 async def nightly_work(database: Database, clock: Clock) -> None:
-    """Book what matured or lapsed, make the coming months' partitions, forget old answers."""
+    """Book what matured or lapsed, make the coming months' partitions, forget what is kept no longer."""
     now = clock()
     swept = await ledger.sweep(database.pool, now=now)
     log.info("swept %d members, %d points expired", swept.members, swept.points)
@@ -113,6 +118,9 @@ async def nightly_work(database: Database, clock: Clock) -> None:
     for ahead in range(3):
         await ledger.open_period(database.pool, add_months(this_month, ahead))
     await idempotency.forget(database.pool, now)
+    await sign_in_queries.forget_codes(database.pool, now)
+    await sessions.forget(database, now)
+    await retention.apply(database, Settings(), now=now)
 
 
 async def minutely_work(database: Database, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from app.chapters.imports import import_dealers
 from app.core import db, migrations, tabular
 from app.core.clock import china_date, month_of, system_clock
 from app.core.db import Database
+from app.core.vault import Vault
 from app.earning.rules import Rule
 from app.members.imports import COLUMNS as MEMBER_COLUMNS
 from app.members.imports import import_members
@@ -21,6 +22,7 @@ from app.points import ledger
 from app.points.ledger import HQ, BatchEarning
 from app.wiring import open_books
 from bench.figures import BenchError
+from bench.service import DATA_KEY
 
 SHIPPED = Path(__file__).parents[1] / "app" / "demo" / "data"
 FIRST_PERIOD = date(2025, 5, 1)
@@ -78,7 +80,7 @@ async def _load_network(dsn: str) -> None:
     await migrations.migrate(dsn)
     await open_books(dsn, FIRST_PERIOD, 5000)
     now = system_clock()
-    async with Database.open(dsn) as database:
+    async with Database.open(dsn, vault=Vault(lambda: (DATA_KEY,))) as database:
         dealers = tabular.open_rows(SHIPPED / "dealers.csv.gz", DEALER_COLUMNS)
         await import_dealers(database, dealers, now=now, opened_on=FIRST_PERIOD)
         await import_members(database, tabular.open_rows(SHIPPED / "members.csv.gz", MEMBER_COLUMNS), now=now)

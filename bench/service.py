@@ -14,10 +14,15 @@ from pathlib import Path
 
 import psutil
 
+from app.core.vault import fresh_key
 from bench.figures import BenchError
 
 ROOT = Path(__file__).parents[1]
 _START_LIMIT_SECONDS = 60
+UNLIMITED = "1000000000/minute"
+"""All requests are counted as ever, but the load is one caller's."""
+DATA_KEY = fresh_key()
+"""Of this run: its databases end with it."""
 
 
 class Service:
@@ -55,10 +60,12 @@ def running(dsn: str) -> Iterator[Service]:
             process.wait()
 
 
-def environment(dsn: str, port: int = 8000, secret: str = "unused") -> dict[str, str]:
+def environment(dsn: str, port: int = 8000, secret: str = "never used: nothing is signed here") -> dict[str, str]:
     """What a `club` command of the run gets: nothing of the caller's own settings but these."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CLUB_")}
-    return plain | {"CLUB_DATABASE_URL": dsn, "CLUB_PORT": str(port), "CLUB_SECRET": secret, "CLUB_WORKERS": "1"}
+    ours = {"DATABASE_URL": dsn, "PORT": str(port), "SECRET": secret, "WORKERS": "1", "DATA_KEYS": DATA_KEY}
+    ours |= {"RATE_ACCOUNT": UNLIMITED, "RATE_CLIENT": UNLIMITED}
+    return plain | {f"CLUB_{name}": value for name, value in ours.items()}
 
 
 @contextmanager

@@ -16,7 +16,12 @@ from app.main import create_app
 from app.settings import Settings
 from tests.now import NOW
 
-SETTINGS = Settings(secret="tests-sign-with-this-and-nothing-else", database_url=None)
+DATA_KEY = "dGVzdHMtc2VhbC13aXRoLXRoaXMtYW5kLW5vdGhpbmc="
+UNLIMITED = "1000000/second"
+SETTINGS = Settings(
+    secret="tests-sign-with-this-and-nothing-else", database_url=None, data_keys=(DATA_KEY,),
+    rate_address=UNLIMITED, rate_account=UNLIMITED, rate_client=UNLIMITED, access_log="none",
+)  # fmt: skip
 
 
 class Api:
@@ -53,12 +58,18 @@ class Api:
     ) -> httpx.Response:  # fmt: skip
         """One request under /api/v1; fails when the answer's status is not documented."""
         sent = dict(headers or {})
-        if token:
-            sent["Authorization"] = f"Bearer {token}"
         if key:
             sent["Idempotency-Key"] = key
-        response = await self.http.request(method, f"/api/v1{path}", headers=sent, **options)
-        self._require_documented(method, f"/api/v1{path.partition('?')[0]}", response.status_code)
+        return await self.request(method, f"/api/v1{path}", token=token, headers=sent, **options)
+
+    async def request(
+        self, method: str, url: str, *, token: str | None, headers: dict[str, str], **options: Any
+    ) -> httpx.Response:
+        """One request to any URL; fails when the answer's status is not documented."""
+        if token:
+            headers = headers | {"Authorization": f"Bearer {token}"}
+        response = await self.http.request(method, url, headers=headers, **options)
+        self._require_documented(method, httpx.URL(url).path, response.status_code)
         return response
 
     def _require_documented(self, method: str, path: str, status: int) -> None:
@@ -71,9 +82,9 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(dsn: str, *, now: datetime = NOW) -> AsyncIterator[Api]:
+async def running_api(dsn: str, *, now: datetime = NOW, settings: Settings = SETTINGS) -> AsyncIterator[Api]:
     """The app over a database, with its own lifespan."""
-    app = create_app(SETTINGS, dsn, clock=lambda: app.state.now)
+    app = create_app(settings, dsn, clock=lambda: app.state.now)
     app.state.now = now
     async with (
         app.router.lifespan_context(app),

@@ -16,8 +16,9 @@ import pytest
 
 from app.core import embedded, migrations
 from app.core.db import Database
+from app.core.vault import vault_of
 from app.wiring import open_books
-from tests.api import Api, running_api
+from tests.api import SETTINGS, Api, running_api
 from tests.shop import Shop
 
 
@@ -74,7 +75,7 @@ async def dsn(server: str, template: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="module")
 async def database(dsn: str) -> AsyncIterator[Database]:
     """The service's connections to the module's database, as `club_app`."""
-    async with Database.open(dsn, pool_size=64, session_pool_size=16) as opened:
+    async with Database.open(dsn, vault=vault_of(SETTINGS), pool_size=64, session_pool_size=16) as opened:
         yield opened
 
 

@@ -31,7 +31,7 @@ PEOPLE = [role for role in Role if role is not Role.API_CLIENT]
 
 def api() -> FastAPI:
     """The app, never started: its document needs no database."""
-    return create_app(Settings(secret="only to write documents", database_url=None), "")
+    return create_app(Settings(secret="only to write documents, never to sign", database_url=None), "")
 
 
 def openapi() -> str:

@@ -14,7 +14,7 @@ from app.core.problems import Problem
 from tests import generated
 
 ZH, EN = texts(Language.ZH), texts(Language.EN)
-OTHER_SECTIONS = {"field", "warning", "sms"}
+OTHER_SECTIONS = {"field", "warning", "sms", "export"}
 
 
 def _placeholders(text: str) -> set[str]:

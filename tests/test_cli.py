@@ -16,6 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app import cli
+from app.core.vault import fresh_key
+from app.identity.keys import Key
+from tests.api import DATA_KEY
 from tests.command import club
 from tests.conftest import with_database
 
@@ -43,6 +46,7 @@ def command(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comman
     monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
     monkeypatch.setenv("CLUB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.delenv("CLUB_SECRET", raising=False)
+    monkeypatch.setenv("CLUB_DATA_KEYS", DATA_KEY)
     return lambda *arguments: CliRunner().invoke(cli.app, list(map(str, arguments)))
 
 
@@ -185,11 +189,25 @@ def test_tokens(command: Command, dsn: str, tmp_path: Path):
     subject = asyncio.run(_member_no(dsn))
     result = command("token", subject)
     assert (result.exit_code, result.stderr, len(result.stdout.splitlines())) == (0, "", 1)
-    claims = jwt.decode(result.stdout.strip(), (tmp_path / "data/secret").read_bytes(), ["HS256"])
+    key = Key.derived((tmp_path / "data/secret").read_bytes())
+    claims = jwt.decode(result.stdout.strip(), key.public, ["EdDSA"])
     assert (claims["sub"], claims["role"], claims["exp"] - claims["iat"]) == (subject, "member", 15 * 60)
     unknown = command("token", "nobody")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert unknown.stderr == "club: there is no active account or member 'nobody'\n"
+
+
+def test_a_key_is_rotated(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    file = tmp_path / "data/secret"
+    assert command("rotate-key").exit_code == 0
+    before = file.read_text().split()
+    assert (command("rotate-key").exit_code, file.read_text().split()[1:]) == (0, before)
+    dropped = command("rotate-key", "--drop-old")
+    left = file.read_text().split()
+    assert (dropped.exit_code, len(left), left[0] in before) == (0, 1, False)
+    monkeypatch.setenv("CLUB_SECRET", "x" * 32)
+    elsewhere = command("rotate-key")
+    assert (elsewhere.exit_code, elsewhere.stderr.startswith("club: CLUB_SECRET is set: ")) == (1, True)
 
 
 async def _member_no(dsn: str) -> str:
@@ -203,21 +221,33 @@ async def _member_no(dsn: str) -> str:
 def test_the_first_account(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
     monkeypatch.setenv("CLUB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CLUB_DATA_KEYS", DATA_KEY)
 
     def account(*arguments: str, typed: str = "") -> Result:
         return CliRunner().invoke(cli.app, ["account", *arguments], input=typed)
 
     made = account("boss", "--role", "hq_admin", typed="a good secret\na good secret\n")
     assert (made.exit_code, "a good secret" in made.output) == (0, False)
-    assert account("dms", "--role", "api_client", "--scope", "orders:write").exit_code == 0
+    program = account("dms", "--role", "api_client", "--scope", "orders:write")
+    assert (program.exit_code, program.output.startswith("client secret, shown this once: ")) == (0, True)
+    assert CliRunner().invoke(cli.app, ["token", "dms"]).exit_code == 0
     assert CliRunner().invoke(cli.app, ["token", "boss"]).exit_code == 0
     again = account("dms", "--role", "api_client", "--scope", "orders:write")
     assert (again.exit_code, "username-taken" in again.stderr) == (1, True)
-    assert account("x", "--role", "finance_clerk", "--dealer", "ZZ9", typed="secret\nsecret\n").exit_code == 1
+    typed = "a good secret\na good secret\n"
+    assert account("clerk", "--role", "finance_clerk", "--dealer", "ZZ9", typed=typed).exit_code == 1
+    assert account("partner", "--role", "partner_clerk", "--partner", "P1", typed=typed).exit_code == 0
+    assert account("ended", "--role", "auditor", "--until", "2020-01-31", typed=typed).exit_code == 1
     for arguments in (
-        ("x", "--role", "finance_clerk"),
-        ("x", "--role", "hq_admin", "--dealer", "BJ001"),
-        ("x", "--role", "member"),
+        ("clerk", "--role", "finance_clerk"),
+        ("clerk", "--role", "hq_admin", "--dealer", "BJ001"),
+        ("clerk", "--role", "regional_manager", "--dealer", "BJ001"),
+        ("clerk", "--role", "auditor", "--until", "soon"),
+        ("clerk", "--role", "auditor", "--scope", "points:read"),
+        ("clerk", "--role", "member"),
+        ("dms2", "--role", "api_client"),
+        ("dms2", "--role", "api_client", "--scope", "accounts:write"),
+        ("a:b", "--role", "api_client", "--scope", "points:read"),
     ):
         assert account(*arguments).exit_code == 2
 
@@ -251,7 +281,9 @@ def test_wrong_usage(command: Command, arguments: list[str]):
     ("CLUB_PORT", "abc", "CLUB_PORT: Input should be a valid integer"),
     ("CLUB_PORT", "70000", "CLUB_PORT: Input should be less than or equal to 65535"),
     ("CLUB_WORKERS", "0", "CLUB_WORKERS: Input should be greater than or equal to 1"),
-    ("CLUB_SMS", "pigeon", "CLUB_SMS: Input should be 'none' or 'console'"),
+    ("CLUB_SECRET", "a password", "CLUB_SECRET: must have at least 32 characters"),
+    ("CLUB_SMS", "pigeon", "CLUB_SMS: Input should be 'none', 'console' or 'aliyun'"),
+    ("CLUB_SMS", "aliyun", "CLUB_SMS=aliyun needs CLUB_SMS_KEY_ID"),
     ("CLUB_FIRST_PERIOD", "2025-05-03", "CLUB_FIRST_PERIOD: 2025-05-03 is not the first day of a month"),
     ("CLUB_FIRST_PERIOD", "May", "CLUB_FIRST_PERIOD: Input should be a valid date"),
 ])  # fmt: skip
@@ -334,6 +366,50 @@ def _fails_with(result: Result, word: str) -> None:
 
 def test_as_a_user_calls_it(dsn: str, tmp_path: Path):
     for arguments, status in ((["totals", "--json"], 0), (["close", "2999-01"], 1)):
-        ended = club(*arguments, database_url=dsn, data_dir=tmp_path)
+        ended = club(*arguments, database_url=dsn, data_dir=tmp_path, data_keys=DATA_KEY)
         assert (ended.returncode, "Traceback" in ended.stderr) == (status, False)
         assert json.loads(ended.stdout)["issued"] == 217 if status == 0 else ended.stdout == ""
+
+
+# --- the keys of phone numbers ---
+
+
+def test_phone_numbers_under_a_new_key(command: Command, monkeypatch: pytest.MonkeyPatch):
+    new = fresh_key()
+    for keys, resealed in ((f"{new},{DATA_KEY}", 2), (f"{new},{DATA_KEY}", 0), (new, 0), (f"{DATA_KEY},{new}", 2)):
+        monkeypatch.setenv("CLUB_DATA_KEYS", keys)
+        result = command("rotate-data-key")
+        assert (result.exit_code, result.stdout.split()[0]) == (0, str(resealed)), result.output
+        verified = json.loads(command("verify", "--phones", "--json").stdout)
+        assert (verified["ok"], verified["checks"]["phones-readable"]) == (True, [])
+
+
+def test_phone_numbers_under_a_new_key_of_the_file(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "data" / "data-keys"
+    file.parent.mkdir()
+    file.write_text(f"{DATA_KEY}\n")
+    monkeypatch.setenv("CLUB_DATA_KEYS", "")
+    result = command("rotate-data-key")
+    assert (result.exit_code, result.stdout.split()[0]) == (0, "2"), result.output
+    new, old = file.read_text().split()
+    assert old == DATA_KEY
+    (tmp_path / "members").write_bytes(MEMBERS)
+    assert counts(command("import", "members", tmp_path / "members", "--json")) == (2, 0, 2, 0)
+    # broken off before its end: the next one finishes it under the same key
+    file.write_text(f"{old}\n{new}\n")
+    assert command("rotate-data-key").stdout.split()[0] == "2"
+    assert file.read_text().split() == [old, new]
+
+
+def test_without_the_key_nothing_is_begun(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CLUB_DATA_KEYS", fresh_key())
+    (tmp_path / "members").write_bytes(MEMBERS)
+    for arguments in (["import", "members", str(tmp_path / "members")], ["worker"], ["serve"], ["rotate-data-key"]):
+        result = command(*arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "CLUB_DATA_KEYS must name the key" in result.stderr
+    monkeypatch.setenv("CLUB_DATA_KEYS", "secret-but-no-key")
+    result = command("verify")
+    assert result.exit_code == 1
+    assert "CLUB_DATA_KEYS: each must be 32 bytes" in result.stderr
+    assert "secret-but-no-key" not in result.stderr

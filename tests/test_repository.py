@@ -19,7 +19,7 @@ from tests import generated
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-NOT_OURS = {".git", ".venv", "__pycache__", "dist"}
+NOT_OURS = {"node_modules", ".git", ".venv", "__pycache__", "dist"}
 PAGES = ("api.md", "settings.md")
 
 # --- dependencies ---

@@ -20,6 +20,7 @@ from app.core.db import connect
 from app.visits import jobs, service
 from app.visits.rules import COLUMNS
 from app.wiring import verify
+from tests.api import DATA_KEY
 from tests.command import started
 from tests.now import NOW
 from tests.shop import Person, Shop, order
@@ -212,7 +213,7 @@ async def test_a_lost_database_ends_it_with_a_word(shop: Shop, dsn: str):
     await shop.pool.execute("DELETE FROM pgqueuer_schedules")
     admin = await connect(dsn, role=None)
     begun = await admin.fetchval("SELECT clock_timestamp()")
-    with started("worker", database_url=dsn) as command:
+    with started("worker", database_url=dsn, data_keys=DATA_KEY) as command:
         await until(lambda: admin.fetchval("SELECT count(*) = 2 FROM pgqueuer_schedules"))
         ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         assert await admin.fetch(f"{ended} AND backend_start > $1", begun)

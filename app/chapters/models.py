@@ -4,9 +4,11 @@ from datetime import date
 
 from sqlmodel import SQLModel
 
+from app.audit.rows import audited
 from app.core.models import text_field
 
 
+@audited("region")
 class Region(SQLModel, table=True):
     """A regional office (RBO, 大区)."""
 
@@ -16,6 +18,7 @@ class Region(SQLModel, table=True):
     name: str = text_field()
 
 
+@audited("dealer")
 class Dealer(SQLModel, table=True):
     """A dealer (4S店); `has_after_sales` tells full after-sales capability from sales only."""
 
@@ -28,6 +31,7 @@ class Dealer(SQLModel, table=True):
     version: int = 1
 
 
+@audited("chapter")
 class Chapter(SQLModel, table=True):
     """The club of one dealer (经销商分会); a dealer has none or one."""
 

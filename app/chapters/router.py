@@ -159,12 +159,12 @@ async def chapters_update(
 
 @router.get("/dealers/{code}/staff", responses=documented(NotFound))
 async def staff_list(
-    code: Code, actor: Employer, session: Session, limit: Limit = 50, cursor: Cursor = None
+    code: Code, actor: Employer, session: Session, now: Now, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[StaffRead]:
-    """The accounts of a dealer's staff, oldest first."""
-    found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda account: (str(account.id),))
-    return Page[StaffRead].model_validate(page, from_attributes=True)
+    """The accounts of a dealer's staff, by grant, oldest first."""
+    found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1, now=now)
+    page = paged(found, limit, lambda member: (str(member.grant.id),))
+    return Page[StaffRead].model_validate(page | {"items": [StaffRead.of(member) for member in found[:limit]]})
 
 
 @router.post(
@@ -179,8 +179,7 @@ async def staff_create(
     """Give one of a dealer's staff an account with a first password."""
 
     async def create() -> StaffRead:
-        account = await service.create_staff(session, actor, code, body, now=now)
-        return StaffRead.model_validate(account, from_attributes=True)
+        return StaffRead.of(await service.create_staff(session, actor, code, body, now=now))
 
     return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create, target=code)
 
@@ -192,11 +191,12 @@ async def staff_update(
     if_match: IfMatch,
     actor: Employer,
     session: Session,
+    now: Now,
     response: Response,
 ) -> StaffRead:
     """Rename, deactivate or reactivate a staff account."""
-    changed = await service.update_staff(session, actor, account_id, body, version=version_of(if_match))
-    return _tagged(response, StaffRead.model_validate(changed, from_attributes=True))
+    changed = await service.update_staff(session, actor, account_id, body, version=version_of(if_match), now=now)
+    return _tagged(response, StaffRead.of(changed))
 
 
 def _dealer(row: DealerRow) -> DealerRead:

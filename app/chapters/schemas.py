@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from app.chapters.rules import is_dealer_code
 from app.core.actors import Role
 from app.core.schemas import Input, Line, Name, may_be_left_out
+from app.identity.account_schemas import Username
+from app.identity.queries import StaffMember
 
 
 def _dealer_code(text: str) -> str:
@@ -23,7 +25,6 @@ DealerCode = Annotated[str, Field(examples=["BJ001"], max_length=16), AfterValid
 
 RegionCode = Annotated[Line, Field(max_length=16, examples=["BJ"])]
 REGION_CODE = r"^[A-Za-z0-9_-]{1,16}$"
-Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{2,63}$")]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
 
 StaffRole = Literal[
@@ -97,16 +98,26 @@ class ChapterUpdate(Input):
 
 
 class StaffRead(BaseModel):
-    """An account of a dealer's staff."""
+    """An account of a dealer's staff, under its grant there from a first to a last day (China dates)."""
 
     id: UUID
     username: str
     name: str
     role: Role
     dealer_code: str
+    valid_from: date
+    valid_until: date | None
     is_active: bool
     created_at: datetime
     version: int
+
+    @classmethod
+    def of(cls, member: StaffMember) -> "StaffRead":
+        """As it is shown."""
+        granted = {"role", "dealer_code", "valid_from", "valid_until"}
+        return cls(**{
+            name: getattr(member.grant if name in granted else member.account, name) for name in cls.model_fields
+        })  # fmt: skip
 
 
 class StaffCreate(Input):

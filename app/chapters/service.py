@@ -23,10 +23,13 @@ from app.chapters.schemas import (
 from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import broken_constraint
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed, Problem
+from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed, Problem
 from app.identity import queries as identity_queries
 from app.identity import service as identity
 from app.identity.models import Account
+from app.identity.queries import StaffMember
+from app.identity.session_models import Ending
+from app.identity.sessions import end_all
 
 
 async def create_region(session: AsyncSession, body: RegionCreate) -> Region:
@@ -139,17 +142,21 @@ async def update_chapter(
     return found
 
 
-async def staff(session: AsyncSession, actor: Actor, code: str, *, after: UUID | None, limit: int) -> Sequence[Account]:
-    """The accounts of a dealer's staff.
+async def staff(
+    session: AsyncSession, actor: Actor, code: str, *, after: UUID | None, limit: int, now: datetime
+) -> Sequence[StaffMember]:
+    """The accounts of a dealer's staff, each under its grant there.
 
     Raises:
         NotFound: there is no such dealer, or it is not the actor's.
     """
     await dealer(session, actor, code)
-    return await identity_queries.staff_of(session, code, after=after, limit=limit)
+    return await identity_queries.staff_of(session, code, china_date(now), after=after, limit=limit)
 
 
-async def create_staff(session: AsyncSession, actor: Actor, code: str, body: StaffCreate, *, now: datetime) -> Account:
+async def create_staff(
+    session: AsyncSession, actor: Actor, code: str, body: StaffCreate, *, now: datetime
+) -> StaffMember:
     """Give one of a dealer's staff an account.
 
     Raises:
@@ -157,26 +164,39 @@ async def create_staff(session: AsyncSession, actor: Actor, code: str, body: Sta
         UsernameTaken: another account has the username.
     """
     await dealer(session, actor, code)
-    return await identity.create_account(
+    account = await identity.create_account(
         session, username=body.username, name=body.name, role=body.role, dealer_code=code,
-        password=body.password.get_secret_value(), now=now,
+        password=body.password.get_secret_value(), now=now, by=actor.subject,
     )  # fmt: skip
+    (created,) = await identity_queries.staff_member(session, account.id, china_date(now))
+    return created
 
 
 async def update_staff(
-    session: AsyncSession, actor: Actor, account_id: UUID, body: StaffUpdate, *, version: int
-) -> Account:
-    """Rename, deactivate or reactivate a staff account; its last token ends within minutes.
+    session: AsyncSession, actor: Actor, account_id: UUID, body: StaffUpdate, *, version: int, now: datetime
+) -> StaffMember:
+    """Rename, deactivate or reactivate a staff account; deactivated, its sessions end.
 
     Raises:
-        NotFound: there is no such account, or it is another dealer's.
+        NotFound: there is no such account, or it works for no dealer, or not for the actor's.
+        Forbidden: the person works elsewhere too, which a dealer does not decide on.
         PreconditionFailed.
     """
-    account = await identity_queries.staff_account(session, account_id)
-    if account is None or (actor.role.is_dealer_staff and account.dealer_code != actor.dealer_code):
+    under = await identity_queries.staff_member(session, account_id, china_date(now))
+    shown = next((member for member in under if _employs(actor, member)), None)
+    if shown is None:
         raise NotFound("staff account")
-    await _change(session, account, body.model_dump(exclude_unset=True), version)
-    return account
+    if not all(_employs(actor, member) for member in under):
+        raise Forbidden
+    await _change(session, shown.account, body.model_dump(exclude_unset=True), version)
+    if not shown.account.is_active:
+        await end_all(session, Ending.REVOKED, now, account_id=account_id)
+    return shown
+
+
+def _employs(actor: Actor, member: StaffMember) -> bool:
+    at = member.grant.dealer_code
+    return at == actor.dealer_code if actor.role.is_dealer_staff else at is not None
 
 
 async def _insert(session: AsyncSession, key: str, exists: type[Problem]) -> None:

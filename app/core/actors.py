@@ -151,7 +151,7 @@ class Actor:
     """An authenticated caller.
 
     Staff have a `dealer_code`, `region_code` or `partner_code` as far as they reach, members their `member_id`,
-    programs their `scopes`.
+    programs their `scopes`. Who signed in as a person has a `session_id`.
     """
 
     subject: str
@@ -161,6 +161,7 @@ class Actor:
     scopes: frozenset[str] = field(default_factory=frozenset)
     region_code: str | None = None
     partner_code: str | None = None
+    session_id: UUID | None = None
 
     @property
     def place(self) -> str:

@@ -18,14 +18,16 @@ from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import catalogue, db, problems
 from app.core.actors import Actor, Right, acting
 from app.core.catalogue import Language
+from app.core.origin import Requested, origin
 from app.core.problems import FieldError, InvalidPayload, Problem
+from app.core.sms import SmsSender
 from app.settings import Settings
 
 log = logging.getLogger("club")
@@ -63,6 +65,11 @@ async def _settings(request: Request) -> Settings:
     return settings
 
 
+async def _sms(request: Request) -> SmsSender:
+    sender: SmsSender = request.app.state.sms
+    return sender
+
+
 async def _language(request: Request) -> Language:
     return catalogue.preferred(request.headers.get("Accept-Language", ""))
 
@@ -78,6 +85,7 @@ Session = Annotated[AsyncSession, Depends(_session, scope="function")]
 Now = Annotated[datetime, Depends(_now)]
 Config = Annotated[Settings, Depends(_settings)]
 Speaks = Annotated[Language, Depends(_language)]
+Sms = Annotated[SmsSender, Depends(_sms)]
 DryRun = Annotated[bool, Query(description="compute the answer, change nothing")]
 Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before")]
@@ -95,13 +103,12 @@ class Requires(SecurityBase):
         self.rights = frozenset(rights)
 
     async def __call__(self, request: Request) -> Actor:
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        actor: Actor | None = request.app.state.authenticate(token) if kind.lower() == "bearer" else None
+        actor: Actor | None = request.scope["actor"]  # core/edge.py has read the token
         if actor is None:
             raise problems.Unauthenticated
+        acting.set(actor)
         if self.rights and not any(map(actor.may, self.rights)):
             raise problems.Forbidden
-        acting.set(actor)
         return actor
 
 
@@ -241,6 +248,8 @@ def problem_response(request: Request, problem: Problem) -> Response:
     headers = {"Content-Language": language.value}
     if problem.status == problems.Unauthenticated.status:
         headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after_seconds" in problem.members:
+        headers["Retry-After"] = str(problem.members["retry_after_seconds"])
     return Response(orjson.dumps(body, default=str), problem.status, headers, "application/problem+json")
 
 
@@ -315,8 +324,10 @@ class Envelope:
     An unexpected error ends here: the server would log its text, which may quote values.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.app = app
+        self.headers = headers
+        """For every answer that does not have its own."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -326,13 +337,17 @@ class Envelope:
         current = given if 0 < len(given) <= 64 and given.replace("-", "").isalnum() else db.new_id().hex
         request_id.set(current)
 
+        caller, source = acting.set(None), origin.set(Requested(scope, current))
         started = False
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["X-Request-Id"] = current
+                own = message.get("headers", ())
+                names = {name for name, _ in own}
+                ours = (header for header in self.headers if header[0] not in names)
+                message["headers"] = [*own, (b"x-request-id", current.encode()), *ours]
             await send(message)
 
         try:
@@ -341,14 +356,17 @@ class Envelope:
             response = _on_unexpected(Request(scope), error)
             if not started:
                 await response(scope, receive, send_with_id)
+        finally:
+            acting.reset(caller)
+            origin.reset(source)
 
 
-def install(app: FastAPI) -> None:
-    """Give an app the service's error answers and request ids."""
+def install(app: FastAPI, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    """Give an app the service's error answers, request ids, and headers that its answers carry."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, headers=headers)
 
 
 PROBLEM_SCHEMA: Schema = {

@@ -36,7 +36,7 @@ async def once(
         KeyConflict: the key was used with other content.
     """
     if key is None:
-        return _json(status, (await action()).model_dump_json().encode())
+        return _json(status, (await action()).model_dump_json())
     digest = sha256(f"{type(request).__name__}:{target}:{request.model_dump_json()}".encode()).digest()
     # a second request with the key waits here until the first has committed
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{caller}\n{key}", 2))))
@@ -45,14 +45,14 @@ async def once(
         if first.request_hash != digest:
             raise KeyConflict
         return _json(first.status, first.body)
-    body = (await action()).model_dump_json().encode()
+    body = (await action()).model_dump_json()
     session.add(
         IdempotencyRecord(caller=caller, key=key, request_hash=digest, status=status, body=body, created_at=now)
     )
     return _json(status, body)
 
 
-def _json(status: int, body: bytes) -> Response:
+def _json(status: int, body: str) -> Response:
     return Response(body, status, media_type="application/json")
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import DateTime, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from app.core.db import new_id
+from app.core.vault import Sealed
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -34,7 +35,10 @@ def id_field() -> Any:
 
 
 class IdempotencyRecord(SQLModel, table=True):
-    """The first answer to a caller's key, for writes that are not postings (the ledger keeps its own)."""
+    """The first answer to a caller's key, for writes that are not postings (the ledger keeps its own).
+
+    Sealed: it may show personal data, or a secret that is shown once.
+    """
 
     __tablename__ = "idempotency_record"
 
@@ -42,5 +46,5 @@ class IdempotencyRecord(SQLModel, table=True):
     key: str = text_field(primary_key=True)
     request_hash: bytes = Field(sa_type=LargeBinary)
     status: int
-    body: bytes = Field(sa_type=LargeBinary)
+    body: str = Field(sa_type=Sealed)
     created_at: datetime = time_field(index=True)

@@ -118,6 +118,54 @@ class PayloadTooLarge(Problem):
     status, type = 413, "payload-too-large"
 
 
+class NestedTooDeeply(Problem):
+    """The body's arrays and objects lie in one another beyond the limit."""
+
+    status, type = 400, "nested-too-deeply"
+
+
+class MalformedRequest(Problem):
+    """What came is not HTTP, or not unambiguously; the connection is closed."""
+
+    status, type = 400, "malformed-request"
+
+
+class RequestTimeout(Problem):
+    """The request did not arrive in time; the connection is closed."""
+
+    status, type = 408, "request-timeout"
+
+
+class UnsupportedMediaType(Problem):
+    """The route does not take this Content-Type; `accepted` are those it does."""
+
+    status, type = 415, "unsupported-media-type"
+
+    def __init__(self, *, accepted: Sequence[str]) -> None:
+        super().__init__(accepted=list(accepted))
+
+
+class TooManyRequests(Problem):
+    """The caller's share of requests is used up for now."""
+
+    status, type = 429, "too-many-requests"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(retry_after_seconds=retry_after_seconds)
+
+
+class HeadersTooLarge(Problem):
+    """The request's line and headers exceed the limit; the connection is closed."""
+
+    status, type = 431, "headers-too-large"
+
+
+class SmsUnavailable(Problem):
+    """No message can be sent now."""
+
+    status, type = 503, "sms-unavailable"
+
+
 class Unexpected(Problem):
     """Our fault; the log has it under the request id."""
 

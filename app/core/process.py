@@ -1,20 +1,19 @@
 """How every process of the service begins, and how it ends undisturbed."""
 
-import logging
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from threading import Thread
 
+from app.core import logs
 
-def begin() -> None:
+
+def begin(log_format: logs.Format = "console") -> None:
     """Log to stderr; and end when the process that made this one is gone."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("club").setLevel(logging.INFO)
+    logs.install(log_format)
     # killed, a parent stops nobody: its children would keep the port and the database for ever
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_follow, args=(parent,), name="follow the parent", daemon=True).start()

@@ -19,13 +19,16 @@ from app.core import tabular
 from app.core.clock import CHINA, add_months, china_date, month_of, system_clock
 from app.core.db import Connection, Database
 from app.core.tabular import Row
+from app.core.vault import vault_of
 from app.demo import people, plan, sums
 from app.demo.plan import Redemption, Visit
 from app.demo.sums import Month
 from app.earning import service as earning
 from app.earning.rules import Funding, Rule
+from app.members import bulk
 from app.members.imports import COLUMNS as MEMBER_COLUMNS
 from app.members.imports import import_members
+from app.members.rules import parse_mobile
 from app.points import ledger, totals
 from app.settings import Settings
 from app.settlement import queries as settled
@@ -38,8 +41,6 @@ DATA = files("app.demo") / "data"
 ACTOR = "demo"
 AT_ONCE = 12
 """Redemptions under way at the same time."""
-PHONES = "+86154%"
-"""The shipped members' phones: a prefix that is given to nobody."""
 
 
 class ForeignBooks(Exception):
@@ -56,7 +57,7 @@ async def run(dsn: str, settings: Settings, console: Console, *, data: Traversab
         ForeignBooks: nothing was loaded.
     """
     orders = _orders_by_month(data)
-    async with Database.open(dsn, pool_size=AT_ONCE + 2) as database:
+    async with Database.open(dsn, vault=vault_of(settings), pool_size=AT_ONCE + 2) as database:
         first = await settled.first_period(database.pool)
         assert first is not None
         months = _ended_months(first, max(orders))
@@ -104,7 +105,7 @@ async def _is_open(connection: Connection, month: date) -> bool:
 async def _load_network(
     database: Database, settings: Settings, console: Console, data: Traversable, first: date
 ) -> None:
-    await _require_own_books(database.pool)
+    await _require_own_books(database, data)
     now = system_clock()
     with as_file(data / "dealers.csv.gz") as file:
         dealers, _ = await import_dealers(database, tabular.open_rows(file, DEALER_COLUMNS), now=now, opened_on=first)
@@ -117,12 +118,14 @@ async def _load_network(
     console.print(f"{dealers.read:,} dealers, {members.read:,} members\n", highlight=False)
 
 
-async def _require_own_books(connection: Connection) -> None:
-    row = await connection.fetchrow(
-        "SELECT count(*) AS all, count(*) FILTER (WHERE phone LIKE $1) AS ours FROM member", PHONES
-    )
-    assert row is not None
-    if row["all"] and not row["ours"]:
+async def _require_own_books(database: Database, data: Traversable) -> None:
+    if not await database.pool.fetchval("SELECT EXISTS (SELECT FROM member)"):
+        return
+    with as_file(data / "members.csv.gz") as file:
+        first = next(tabular.open_rows(file, MEMBER_COLUMNS))
+    phone = parse_mobile(first.cells[MEMBER_COLUMNS.index("phone")])
+    assert phone is not None
+    if not await bulk.people(database.pool, database.vault, [phone]):
         raise ForeignBooks
 
 

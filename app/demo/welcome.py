@@ -15,7 +15,7 @@ from app.core import process
 from app.core.actors import Actor, Role
 from app.core.clock import system_clock
 from app.core.db import Database
-from app.demo.people import HIRES, Hire, password
+from app.demo.people import HIRES, password
 from app.identity.tokens import Tokens
 from app.settings import Settings, default_data_dir
 from app.settlement import queries as settled
@@ -56,15 +56,17 @@ async def welcome(dsn: str, settings: Settings) -> str:
     return "\n".join(
         [
             f"\n[bold]API {url}/api/v1   docs {url}/docs[/]   (Ctrl-C stops all of it)\n",
-            "Staff sign in with a password; programs and members have a token"
-            f" (good for {settings.access_token_minutes} minutes):",
+            "Staff sign in with a password (these accounts alone are spared its change and a second factor),"
+            " programs with a client secret; the member's token"
+            f" is good for {settings.access_token_minutes} minutes:",
             *(f"  {hire.username:<14} password {password(settings, hire.username)}   {hire.name}" for hire in staff),
-            *(f"  {hire.username:<14} token {token(_program(hire))}   {hire.name}" for hire in programs),
+            *(f"  {hire.username:<14} secret {password(settings, hire.username)}   {hire.name}" for hire in programs),
             f"  {member['member_no']:<14} token {own}   {member['name']}, a member",
             f"A new token: {club} token NAME\n",
             "To try in another terminal:",
             f"  curl -s {url}/api/v1/sign-in -H 'Content-Type: application/json'"
             f""" -d '{{"username": "hq", "password": "{password(settings, "hq")}"}}'""",
+            f"  curl -s {url}/oauth/token -d grant_type=client_credentials -u dms:{password(settings, 'dms')}",
             f"  curl -s {url}/api/v1/members/{member['id']}/points -H 'Authorization: Bearer {own}'",
             f"  curl -s '{url}/api/v1/statements{period}' -H \"Authorization: Bearer $({club} token finance.hz001)\"\n",
         ]
@@ -79,10 +81,6 @@ async def _a_member(connection: asyncpg.Pool) -> asyncpg.Record:
     )
     assert row is not None
     return row
-
-
-def _program(hire: Hire) -> Actor:
-    return Actor(hire.username, hire.role, scopes=frozenset(hire.scopes))
 
 
 def _command(settings: Settings) -> str:

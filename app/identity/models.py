@@ -1,41 +1,103 @@
-"""Tables of identity."""
+"""Tables of identity: who signs in, and what they were given to do."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Text
+from sqlalchemy import ARRAY, CheckConstraint, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
-from app.core.actors import Role
+from app.audit.rows import audited
+from app.core.actors import Reach, Role
 from app.core.models import id_field, text_field, time_field
 
+GRANTABLE = tuple(role for role in Role if role not in {Role.MEMBER, Role.API_CLIENT})
+"""The roles of people: members have their membership, programs their scopes."""
 
-def _one_of(column: str, *values: Role) -> str:
-    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{2,63}")
+"""What accounts may be called; a program's name is its client id, where a colon could not stand."""
 
 
+class AccountKind(StrEnum):
+    """Who is behind an account."""
+
+    PERSON = "person"
+    PROGRAM = "program"
+
+
+def _one_of(*roles: Role) -> str:
+    return f"role IN ({', '.join(repr(role.value) for role in roles)})"
+
+
+def _exactly_for(column: str, reach: Reach) -> str:
+    return f"({column} IS NOT NULL) = ({_one_of(*(role for role in GRANTABLE if role.reach is reach))})"
+
+
+@audited("account", personal=("name",), secret=("password_hash",))
 class Account(SQLModel, table=True):
-    """Someone or something that signs in: staff (with a password) or a program (an API client with scopes).
+    """Someone or something that signs in: a person (what it may do are its grants) or a program (its scopes).
 
-    Members have no row here yet: their tokens are issued on their member record.
+    Members have no row here: their tokens are issued on their member record.
     """
 
     __tablename__ = "account"
     __table_args__ = (
-        CheckConstraint(_one_of("role", *(role for role in Role if role is not Role.MEMBER)), name="role"),
-        CheckConstraint(
-            "(dealer_code IS NOT NULL) = (" + _one_of("role", *(role for role in Role if role.is_dealer_staff)) + ")",
-            name="scope",
-        ),
+        CheckConstraint("kind IN ('person', 'program')", name="kind"),
+        CheckConstraint("kind = 'program' OR scopes = '{}'", name="scopes"),
+        CheckConstraint("kind = 'person' OR password_hash IS NULL", name="password"),
     )
 
     id: UUID = id_field()
     username: str = text_field(unique=True)
     name: str = text_field()
-    role: Role = text_field()
-    dealer_code: str | None = text_field(default=None, foreign_key="dealer.code", index=True)
+    kind: AccountKind = text_field(default=AccountKind.PERSON)
     scopes: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     password_hash: str | None = text_field(default=None)
     is_active: bool = True
     created_at: datetime = time_field()
     version: int = 1
+
+
+@audited("grant")
+class Grant(SQLModel, table=True):
+    """A role given to a person from one day to another, as far as the role reaches: never widened, only ended."""
+
+    __tablename__ = "account_grant"
+    __table_args__ = (
+        CheckConstraint(_one_of(*GRANTABLE), name="role"),
+        CheckConstraint(
+            " AND ".join([
+                _exactly_for("region_code", Reach.REGION),
+                _exactly_for("dealer_code", Reach.DEALER),
+                _exactly_for("partner_code", Reach.PARTNER),
+            ]),
+            name="reach",
+        ),
+        # ended before its first day: it was never good
+        CheckConstraint("valid_until >= valid_from - 1", name="days"),
+    )  # fmt: skip
+
+    id: UUID = id_field()
+    account_id: UUID = Field(foreign_key="account.id", index=True)
+    role: Role = text_field()
+    region_code: str | None = text_field(default=None, foreign_key="region.code")
+    dealer_code: str | None = text_field(default=None, foreign_key="dealer.code", index=True)
+    partner_code: str | None = text_field(default=None)
+    valid_from: date
+    valid_until: date | None = None
+    granted_by: str = text_field()
+    granted_at: datetime = time_field()
+
+
+@audited("client-secret", secret=("digest",))
+class ClientSecret(SQLModel, table=True):
+    """A program's secret, of which only the SHA-256 digest is kept: it is 256 random bits, nothing to guess."""
+
+    __tablename__ = "client_secret"
+
+    id: UUID = id_field()
+    account_id: UUID = Field(foreign_key="account.id", index=True)
+    digest: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = time_field()
+    ends_at: datetime | None = time_field(default=None)

@@ -1,16 +1,18 @@
 """Sign-in."""
 
-from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 
 from app.core.actors import Actor
-from app.core.http import GUARDED, Config, Requires, Session, documented
-from app.core.problems import InvalidPayload, MalformedBody, Unexpected
-from app.identity import service
-from app.identity.problems import SignInFailed
-from app.identity.schemas import AccessToken, Me, SignIn
+from app.core.http import GUARDED, Config, Now, Requires, Session, documented
+from app.identity import grants, service
+from app.identity.credentials import Proof
+from app.identity.credentials_router import PROOF, From, Sealing, remember_device
+from app.identity.problems import PasswordChangeRequired
+from app.identity.schemas import AccessToken, GrantRead, Me, SignIn
+from app.identity.session_router import Device, LoginSessions
+from app.identity.sessions import SignedIn
 
 router = APIRouter(tags=["identity"])
 
@@ -20,19 +22,27 @@ Anyone = Annotated[Actor, Depends(Requires())]
 @router.post(
     "/sign-in",
     response_model=AccessToken,
-    responses=documented(SignInFailed, MalformedBody, InvalidPayload, Unexpected),
+    responses=PROOF | documented(PasswordChangeRequired),
 )
 async def identity_sign_in(
-    body: SignIn, request: Request, response: Response, session: Session, settings: Config
-) -> AccessToken:
-    """Trade a staff username and password for a short access token."""
-    actor = await service.sign_in(session, body.username, body.password.get_secret_value())
-    token, expires_at = request.app.state.tokens.issue(actor, timedelta(minutes=settings.access_token_minutes))
+    body: SignIn, response: Response, session: Session, login: LoginSessions, device: Device, seals: Sealing,
+    origin: From, settings: Config, now: Now,
+) -> SignedIn:  # fmt: skip
+    """Trade a staff username and password, and the second factor's code, for an access token and a refresh token."""
+    proof = Proof(body.username, body.password, body.otp, origin)
+    account, grant = await service.sign_in(session, seals, proof, now=now, grant_id=body.grant_id)
     response.headers["Cache-Control"] = "no-store"
-    return AccessToken(access_token=token, expires_at=expires_at)
+    remember_device(response, seals, account.id, https=settings.https)
+    actor = grants.actor_of(account, grant)
+    return await login.open_session(session, actor, account_id=account.id, now=now, device=device)
 
 
 @router.get("/me", response_model=Me, responses=GUARDED)
-async def identity_me(actor: Anyone) -> Me:
-    """Who am I?"""
-    return Me(subject=actor.subject, role=actor.role, dealer_code=actor.dealer_code, scopes=sorted(actor.scopes))
+async def identity_me(actor: Anyone, session: Session, now: Now) -> Me:
+    """Who am I, and under which of my grants can I sign in today?"""
+    mine = await service.grants_of(session, actor, now=now)
+    return Me(
+        subject=actor.subject, role=actor.role, dealer_code=actor.dealer_code, region_code=actor.region_code,
+        partner_code=actor.partner_code, scopes=sorted(actor.scopes),
+        grants=[GrantRead.model_validate(grant, from_attributes=True) for grant in mine],
+    )  # fmt: skip

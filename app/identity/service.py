@@ -1,33 +1,50 @@
 """Accounts and sign-in."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from app.core.actors import Actor, Role
-from app.identity import passwords
-from app.identity.models import Account
+from app.core.clock import china_date
+from app.identity import credentials, grants, passwords
+from app.identity.credentials import Proof
+from app.identity.models import Account, Grant
 from app.identity.problems import SignInFailed, UsernameTaken
+from app.identity.seals import Seals
 
 
 async def create_account(
-    session: AsyncSession, *, username: str, name: str, role: Role, dealer_code: str | None, password: str | None,
-    now: datetime, scopes: Sequence[str] = (),
+    session: AsyncSession, *, username: str, name: str, role: Role, password: str | None, now: datetime, by: str,
+    region_code: str | None = None, dealer_code: str | None = None, partner_code: str | None = None,
+    valid_from: date | None = None, valid_until: date | None = None, pointer: str = "",
 ) -> Account:  # fmt: skip
-    """Give someone (or a program) an account; without a password it cannot sign in by one.
+    """Give a person an account with its first grant; without a password it cannot sign in by one.
+
+    Raises:
+        UsernameTaken: the username is in use.
+        InvalidPayload: see `grants.give`.
+    """
+    password_hash = passwords.hash_password(password) if password else None
+    account = await add(session, Account(username=username, name=name, password_hash=password_hash, created_at=now))
+    await grants.give(
+        session, account, role, by=by, now=now, region_code=region_code, dealer_code=dealer_code,
+        partner_code=partner_code, valid_from=valid_from, valid_until=valid_until, pointer=pointer,
+    )  # fmt: skip
+    return account
+
+
+async def add(session: AsyncSession, account: Account) -> Account:
+    """Write a new account.
 
     Raises:
         UsernameTaken: the username is in use.
     """
-    if await find(session, username) is not None:
+    if await find(session, account.username) is not None:
         raise UsernameTaken
-    account = Account(
-        username=username, name=name, role=role, dealer_code=dealer_code, scopes=sorted(scopes),
-        password_hash=passwords.hash_password(password) if password else None, created_at=now,
-    )  # fmt: skip
     session.add(account)
     try:
         await session.flush()
@@ -43,19 +60,34 @@ async def find(session: AsyncSession, username: str) -> Account | None:
     return found
 
 
-async def sign_in(session: AsyncSession, username: str, password: str) -> Actor:
-    """The actor behind a username and password.
+async def sign_in(
+    session: AsyncSession, seals: Seals, proof: Proof, *, now: datetime, grant_id: UUID | None = None
+) -> tuple[Account, Grant]:
+    """The account whose owner this proves to be, and the grant it acts under: the one named, or its oldest.
 
     Raises:
-        SignInFailed: unknown, wrong or inactive.
+        SignInFailed: unknown, wrong, inactive, or no such grant today.
+        TooManyAttempts, PasswordChangeRequired, SecondFactorRequired: see `credentials.authenticate`.
     """
-    account = await find(session, username)
-    good = await passwords.verify(password, account.password_hash if account else None)
-    if account is None or not good or not account.is_active:
+    account = await credentials.authenticate(session, seals, proof, now=now)
+    return account, await acting_under(session, account, grant_id, now=now)
+
+
+async def acting_under(session: AsyncSession, account: Account, grant_id: UUID | None, *, now: datetime) -> Grant:
+    """The grant an account acts under: the one named, or its oldest that is good today.
+
+    Raises:
+        SignInFailed: there is none.
+    """
+    grant = await grants.choose(session, account.id, china_date(now), grant_id)
+    if grant is None:
         raise SignInFailed
-    return actor_of(account)
+    return grant
 
 
-def actor_of(account: Account) -> Actor:
-    """The actor an account's tokens speak for."""
-    return Actor(account.username, Role(account.role), account.dealer_code, None, frozenset(account.scopes))
+async def grants_of(session: AsyncSession, actor: Actor, *, now: datetime) -> Sequence[Grant]:
+    """The grants a caller can sign in under today, oldest first; members and programs have none."""
+    if actor.role in {Role.MEMBER, Role.API_CLIENT}:
+        return []
+    account = await find(session, actor.subject)
+    return [] if account is None else await grants.current(session, account.id, china_date(now))

@@ -1,5 +1,6 @@
 """Short access tokens (JWT): issued after sign-in, verified on every request without the database."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,43 +9,45 @@ import jwt
 
 from app.core.actors import Actor, Role
 from app.core.clock import Clock
+from app.identity.keys import ALGORITHM, Key
 
-ALGORITHM = "HS256"
 ISSUER = "owner-club"
 _CACHE_SIZE = 10_000
 
 
 class Tokens:
-    """Issues and verifies tokens under the service's key. `kid` leaves room for rotation."""
+    """Issues tokens under the newest of the service's secrets, and verifies those of every one of them.
 
-    def __init__(self, key: bytes, *, clock: Clock, kid: str = "1") -> None:
-        self._key = key
+    A token names its key by `kid`; its header has no say in the algorithm.
+    """
+
+    def __init__(self, secret: bytes, *older: bytes, clock: Clock) -> None:
         self._clock = clock
-        self._kid = kid
+        self._newest = Key.derived(secret)
+        self._keys = {key.kid: key for key in (self._newest, *map(Key.derived, older))}
         self._verified: dict[str, tuple[Actor, float]] = {}
+        self._refused: dict[UUID | None, datetime] = {}
 
     def issue(self, actor: Actor, lifetime: timedelta) -> tuple[str, datetime]:
         """A token for an actor and the moment it ends."""
         now = self._clock()
         until = now + lifetime
+        optional = {
+            "dealer": actor.dealer_code,
+            "region": actor.region_code,
+            "partner": actor.partner_code,
+            "member": actor.member_id and str(actor.member_id),
+            "sid": actor.session_id and str(actor.session_id),
+            "scope": " ".join(sorted(actor.scopes)),
+        }
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "sub": actor.subject,
             "role": actor.role.value,
             "iat": int(now.timestamp()),
             "exp": int(until.timestamp()),
-        }
-        if actor.dealer_code:
-            claims["dealer"] = actor.dealer_code
-        if actor.region_code:
-            claims["region"] = actor.region_code
-        if actor.partner_code:
-            claims["partner"] = actor.partner_code
-        if actor.member_id:
-            claims["member"] = str(actor.member_id)
-        if actor.scopes:
-            claims["scope"] = " ".join(sorted(actor.scopes))
-        return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._kid}), until
+        } | {name: value for name, value in optional.items() if value}
+        return jwt.encode(claims, self._newest.private, ALGORITHM, headers={"kid": self._newest.kid}), until
 
     def actor(self, token: str) -> Actor | None:
         """The actor of a good token, else None. A verified token is remembered until it ends."""
@@ -58,23 +61,44 @@ class Tokens:
                 self._verified.clear()
             self._verified[token] = known
         actor, until = known
-        return actor if now < until else None
+        return actor if now < until and actor.session_id not in self._refused else None
 
     def _verify(self, token: str) -> tuple[Actor, float] | None:
         try:
+            key = self._keys[jwt.get_unverified_header(token)["kid"]]
             claims = jwt.decode(
-                token, self._key, [ALGORITHM], issuer=ISSUER,
+                token, key.public, [ALGORITHM], issuer=ISSUER,
                 options={"require": ["exp", "sub", "role"], "verify_exp": False, "verify_iat": False},
             )  # fmt: skip
-            actor = Actor(
-                subject=claims["sub"],
-                role=Role(claims["role"]),
-                dealer_code=claims.get("dealer"),
-                member_id=UUID(claims["member"]) if "member" in claims else None,
-                scopes=frozenset(claims.get("scope", "").split()),
-                region_code=claims.get("region"),
-                partner_code=claims.get("partner"),
-            )
-        except (jwt.InvalidTokenError, ValueError):
+            return _actor_of(claims), float(claims["exp"])
+        except (jwt.InvalidTokenError, KeyError, ValueError):
             return None
-        return actor, float(claims["exp"])
+
+    # --- sessions that have ended ---
+
+    def refuse(self, ended: Mapping[UUID, datetime]) -> None:
+        """From now on, refuse the tokens of these sessions, ended when."""
+        self._refused.update((session_id, at) for session_id, at in ended.items())
+
+    def forget_refusals(self, *, before: datetime) -> None:
+        """Forget the sessions ended before a moment, when all their tokens have ended too."""
+        self._refused = {session_id: at for session_id, at in self._refused.items() if at >= before}
+
+    # --- what others need to verify ---
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys, newest first (RFC 7517)."""
+        return {"keys": [key.jwk() for key in self._keys.values()]}
+
+
+def _actor_of(claims: Mapping[str, Any]) -> Actor:
+    return Actor(
+        subject=claims["sub"],
+        role=Role(claims["role"]),
+        dealer_code=claims.get("dealer"),
+        member_id=UUID(claims["member"]) if "member" in claims else None,
+        scopes=frozenset(claims.get("scope", "").split()),
+        region_code=claims.get("region"),
+        partner_code=claims.get("partner"),
+        session_id=UUID(claims["sid"]) if "sid" in claims else None,
+    )

@@ -1,13 +1,14 @@
 """Members in bulk: raw asyncpg, a chunk in a few statements, inside the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from app.core.db import new_id
+from app.core.db import Connection, insert_rows, new_id
+from app.core.vault import Vault
 from app.members.queries import IMPORTING
 from app.members.rules import MemberStatus, Person, Source, member_number
 
@@ -44,10 +45,13 @@ async def lock(connection: asyncpg.Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", IMPORTING)
 
 
-async def people(connection: asyncpg.Connection, phones: Sequence[str]) -> dict[str, Person]:
+async def people(connection: Connection, vault: Vault, phones: Iterable[str]) -> dict[str, Person]:
     """The members who have these phones, by phone."""
-    rows = await connection.fetch("SELECT phone, id, name, status FROM member WHERE phone = ANY ($1)", phones)
-    return {phone: Person(member_id, name, MemberStatus(status)) for phone, member_id, name, status in rows}
+    by_index = {index: phone for phone in phones for index in vault.indexes(phone)}
+    rows = await connection.fetch(
+        "SELECT phone_index, id, name, status FROM member WHERE phone_index = ANY ($1)", list(by_index)
+    )
+    return {by_index[index]: Person(member_id, name, MemberStatus(status)) for index, member_id, name, status in rows}
 
 
 async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, UUID]:
@@ -57,9 +61,11 @@ async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[st
 
 
 async def past_stretches(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, list[Stretch]]:
-    """Who owned these vehicles before they were sold, by VIN."""
+    """Who owned these vehicles before they were sold, or the owner erased, by VIN."""
     rows = await connection.fetch(
-        "SELECT vin, member_id, since, until FROM ownership WHERE vin = ANY ($1) AND until IS NOT NULL", vins
+        "SELECT vin, member_id, since, until FROM ownership WHERE vin = ANY ($1) AND until IS NOT NULL"
+        " UNION ALL SELECT vin, pseudonym, since, until FROM restricted.past_owners($1)",
+        vins,
     )
     stretches: dict[str, list[Stretch]] = {}
     for vin, *stretch in rows:
@@ -69,12 +75,13 @@ async def past_stretches(connection: asyncpg.Connection, vins: Sequence[str]) ->
 
 async def insert(
     connection: asyncpg.Connection,
+    vault: Vault,
     members: Sequence[NewMember],
     ownerships: Sequence[NewOwnership],
     now: datetime,
 ) -> None:
     """Write members with their first status, vehicles not seen before, and ownerships."""
-    await _copy(connection, "member", _member_rows(members, await _serials(connection, len(members)), now))
+    await _copy(connection, "member", _member_rows(members, await _serials(connection, len(members)), vault, now))
     await _copy(
         connection,
         "member_status_change",
@@ -109,10 +116,14 @@ async def _serials(connection: asyncpg.Connection, count: int) -> list[int]:
     return [serial for (serial,) in rows]
 
 
-def _member_rows(members: Sequence[NewMember], serials: Sequence[int], now: datetime) -> list[dict[str, object]]:
+def _member_rows(
+    members: Sequence[NewMember], serials: Sequence[int], vault: Vault, now: datetime
+) -> list[dict[str, object]]:
     return [
         {
             **member._asdict(),
+            "phone": vault.seal(member.phone),
+            "phone_index": vault.index(member.phone),
             "member_no": member_number(serial),
             "status": MemberStatus.ACTIVE,
             "source": Source.IMPORT,
@@ -125,5 +136,4 @@ def _member_rows(members: Sequence[NewMember], serials: Sequence[int], now: date
 
 async def _copy(connection: asyncpg.Connection, table: str, rows: Sequence[dict[str, object]]) -> None:
     if rows:
-        records = [tuple(row.values()) for row in rows]
-        await connection.copy_records_to_table(table, columns=list(rows[0]), records=records)
+        await insert_rows(connection, table, list(rows[0]), [tuple(row.values()) for row in rows])

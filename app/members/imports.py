@@ -14,6 +14,7 @@ from app.chapters import queries as chapters
 from app.core.clock import china_date
 from app.core.db import Database, new_id
 from app.core.tabular import Rejection, Report, Row, joined
+from app.core.vault import Vault
 from app.members import bulk
 from app.members.bulk import NewMember, NewOwnership, Stretch
 from app.members.rules import MemberStatus, Person, Verdict, Vin, judge_enrolment, parse_mobile, parse_vin
@@ -75,7 +76,7 @@ async def import_members(
     while chunk := list(islice(rows, CHUNK)):
         async with db.transaction() as connection:
             await bulk.lock(connection)
-            refused, posted = await _import_chunk(connection, chunk, now)
+            refused, posted = await _import_chunk(connection, db.vault, chunk, now)
         rejections += refused
         report.read += len(chunk)
         report.posted += posted
@@ -86,7 +87,9 @@ async def import_members(
     return report, rejections
 
 
-async def _import_chunk(connection: asyncpg.Connection, chunk: list[Row], now: datetime) -> tuple[list[Rejection], int]:
+async def _import_chunk(
+    connection: asyncpg.Connection, vault: Vault, chunk: list[Row], now: datetime
+) -> tuple[list[Rejection], int]:
     places = Places(
         frozenset(await chapters.dealer_regions(connection)),
         frozenset(await chapters.chapter_codes(connection)),
@@ -96,7 +99,7 @@ async def _import_chunk(connection: asyncpg.Connection, chunk: list[Row], now: d
     owners = [owner for _, owner in judged if isinstance(owner, Owner)]
     vins = [owner.vin.value for owner in owners]
     roll = Roll(
-        await bulk.people(connection, [owner.phone for owner in owners]),
+        await bulk.people(connection, vault, (owner.phone for owner in owners)),
         await bulk.owners(connection, vins),
         await bulk.past_stretches(connection, vins),
     )
@@ -105,7 +108,7 @@ async def _import_chunk(connection: asyncpg.Connection, chunk: list[Row], now: d
         fault = _take(roll, owner) if isinstance(owner, Owner) else owner
         if fault is not None:
             rejections.append(Rejection(row.line, fault, joined(row.cells)))
-    await bulk.insert(connection, roll.members, roll.ownerships, now)
+    await bulk.insert(connection, vault, roll.members, roll.ownerships, now)
     await ledger.open_wallets(connection, [member.id for member in roll.members])
     return rejections, len(roll.ownerships)
 

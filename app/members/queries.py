@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from sqlmodel import col
 
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach, Role
-from app.core.db import Connection
+from app.core.db import Connection, Database, unrestricted
+from app.core.vault import finds
 from app.members.models import Application, Member, Ownership, Vehicle
 from app.members.rules import (
     ApplicationStatus,
@@ -28,10 +30,13 @@ IMPORTING = 7_310_000_012
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """A member sees itself, a chapter its members, a region those of its chapters, headquarters and programs all."""
-    if actor.role.reach is Reach.SELF:
-        return col(Member.id) == actor.member_id
-    return dealer_visible_to(actor, col(Member.dealer_code))
+    """A member sees itself, a chapter its members, a region those of its chapters, headquarters and programs all.
+
+    Nobody sees the erased.
+    """
+    is_own = actor.role.reach is Reach.SELF
+    reached = col(Member.id) == actor.member_id if is_own else dealer_visible_to(actor, col(Member.dealer_code))
+    return and_(reached, col(Member.erased_at).is_(None))
 
 
 def applications_visible_to(actor: Actor) -> ColumnElement[bool]:
@@ -75,7 +80,7 @@ async def members(
     if member_no is not None:
         query = query.where(col(Member.member_no) == member_no)
     if phone is not None:
-        query = query.where(col(Member.phone) == phone)
+        query = query.where(finds(col(Member.phone_index), phone))
     if vin is not None:
         query = query.where(exists().where(_owns_now(vin), col(Ownership.member_id) == col(Member.id)))
     return (await session.scalars(query)).all()
@@ -111,16 +116,31 @@ async def ownership(session: AsyncSession, member_id: UUID, vin: str) -> Ownersh
 async def lock_enrolment(session: AsyncSession, phone: str, vin: str) -> None:
     """Until commit nobody else enrols this phone or this vehicle, and no import runs.
 
-    Always in this order, each lock a statement of its own: what is read afterwards holds until commit.
+    Always in this order, each lock a statement of its own: what is read afterwards holds until commit, of all chapters.
+    """
+    await unrestricted(session)
+    await lock_phone(session, phone)
+    await _lock(session, f"vin:{vin}")
+
+
+async def lock_phone(session: AsyncSession, phone: str) -> None:
+    """Until commit nobody else takes this phone, and no import runs; to be asked for before any member is locked.
+
+    The unique index alone does not keep a number to one member: between two data keys it has two indexes.
     """
     await session.execute(select(func.pg_advisory_xact_lock_shared(IMPORTING)))
-    for key in (f"phone:{phone}", f"vin:{vin}"):
-        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 3))))
+    await _lock(session, f"phone:{phone}")
+
+
+async def _lock(session: AsyncSession, key: str) -> None:
+    # hashed here: a server that logs its statements does not learn the number
+    digest = int.from_bytes(sha256(key.encode()).digest()[:8], signed=True)
+    await session.execute(select(func.pg_advisory_xact_lock(digest)))
 
 
 async def by_phone(session: AsyncSession, phone: str) -> Member | None:
     """The member who has this phone, locked for change."""
-    return await session.scalar(_locked(select(Member).where(col(Member.phone) == phone)))
+    return await session.scalar(_locked(select(Member).where(finds(col(Member.phone_index), phone))))
 
 
 async def owner_of(session: AsyncSession, vin: str) -> UUID | None:
@@ -170,7 +190,7 @@ async def open_application(session: AsyncSession, phone: str, vin: str) -> Appli
     """The open application of this phone for this vehicle, whichever chapter it went to."""
     return await session.scalar(
         select(Application).where(
-            col(Application.phone) == phone,
+            finds(col(Application.phone_index), phone),
             col(Application.vin) == vin,
             col(Application.status) == ApplicationStatus.OPEN,
         )
@@ -194,30 +214,39 @@ _HAS_VEHICLE = "m.id = (SELECT o.member_id FROM ownership o WHERE o.vin = $1 AND
 
 
 async def at_counter(
-    connection: Connection, *, member_no: str | None = None, vin: str | None = None, phone: str | None = None
+    db: Database, *, member_no: str | None = None, vin: str | None = None, phone: str | None = None
 ) -> CounterMember | None:
     """The member of this number, else this vehicle, else this phone, whatever the chapter."""
     car = parse_vin(vin or "")
     if member_no is not None:
         number = member_no.strip() if is_member_number(member_no.strip()) else None
-        row = await connection.fetchrow(_AT_COUNTER + "m.member_no = $1", number)
+        row = await db.pool.fetchrow(_AT_COUNTER + "m.member_no = $1", number)
     elif isinstance(car, Vin):
-        row = await connection.fetchrow(_AT_COUNTER + _HAS_VEHICLE, car.value)
+        row = await db.pool.fetchrow(_AT_COUNTER + _HAS_VEHICLE, car.value)
     else:
-        row = await connection.fetchrow(_AT_COUNTER + "m.phone = $1", parse_mobile(phone or ""))
+        mobile = parse_mobile(phone or "")
+        indexes = db.vault.indexes(mobile) if mobile else []
+        row = await db.pool.fetchrow(_AT_COUNTER + "m.phone_index = ANY ($1)", indexes)
     if row is None:
         return None
     member_id, member_no, name, status = row
     return CounterMember(member_id, member_no, masked_name(name), MemberStatus(status))
 
 
-async def phone_of(connection: Connection, member_id: UUID) -> str | None:
+async def phone_of(db: Database, member_id: UUID) -> str | None:
     """Where a member is reached (E.164); None: no such member."""
-    phone: str | None = await connection.fetchval("SELECT phone FROM member WHERE id = $1", member_id)
-    return phone
+    sealed: bytes | None = await db.pool.fetchval("SELECT phone FROM member WHERE id = $1", member_id)
+    return db.vault.open(sealed) if sealed is not None else None
 
 
 async def actor(connection: Connection, member_no: str) -> Actor | None:
     """An active member as the actor its tokens speak for."""
     row = await connection.fetchrow("SELECT id FROM member WHERE member_no = $1 AND status = 'active'", member_no)
     return Actor(member_no, Role.MEMBER, None, row["id"]) if row is not None else None
+
+
+async def actor_by_id(session: AsyncSession, member_id: UUID) -> Actor | None:
+    """An active member as the actor its sessions speak for."""
+    active = select(col(Member.member_no)).where(col(Member.id) == member_id, col(Member.status) == MemberStatus.ACTIVE)
+    member_no = await session.scalar(active)
+    return Actor(member_no, Role.MEMBER, None, member_id) if member_no is not None else None

@@ -1,9 +1,11 @@
 """Members, applications and a member's points over HTTP."""
 
 from dataclasses import asdict
-from typing import Annotated
+from io import BytesIO
+from typing import Annotated, Any
 from uuid import UUID
 
+import segno
 from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -64,6 +66,9 @@ Director = Annotated[Actor, Depends(Requires(Right.MEMBERS_DECIDE))]
 Applying = Annotated[Actor, Depends(Requires(Right.MEMBERS_APPLY))]
 Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 
+CARD: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the card's QR code", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+}
 ENROLLED = documented(NotFound, NoChapter, PhoneTaken, VehicleTaken, KeyConflict)
 DECIDED = documented(NotFound, WrongStatus, KeyConflict)
 
@@ -110,8 +115,10 @@ async def _page(
 ) -> Page[MemberRead]:
     found = await queries.members(session, actor, **search.model_dump(), after=id_after(cursor), limit=limit + 1)
     vehicles = await queries.vehicles_of(session, [member.id for member in found])
-    items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found]
-    return Page[MemberRead].model_validate(paged(items, limit, lambda member: (str(member.id),)))
+    page = paged(found, limit, lambda member: (str(member.id),))
+    # read one by one what is shown, and no more: it is recorded
+    items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]
+    return Page[MemberRead].model_validate(page | {"items": items})
 
 
 @router.get("/members/me", responses=documented(NotFound))
@@ -119,6 +126,16 @@ async def members_me(actor: Self, session: Session, response: Response) -> Membe
     """The member who asks."""
     assert actor.member_id is not None
     return _tagged(response, actor, await service.profile(session, actor, actor.member_id))
+
+
+@router.get("/members/me/card", response_class=Response, responses=CARD | documented(NotFound))
+async def members_card(actor: Self, session: Session) -> Response:
+    """One's card for the counter: the member number as a QR code."""
+    assert actor.member_id is not None
+    found = await service.profile(session, actor, actor.member_id)
+    code = BytesIO()
+    segno.make_qr(found.member.member_no, error="m").save(code, kind="svg", scale=8, light="#fff")
+    return Response(code.getvalue(), media_type="image/svg+xml")
 
 
 @router.get("/members/{member_id}", responses=documented(NotFound))
@@ -264,8 +281,9 @@ async def applications_list(
     found = await queries.applications(
         session, actor, status=status, dealer_code=dealer_code, after=after, limit=limit + 1
     )
-    items = [application_read(actor, found_one, language) for found_one in found]
-    return Page[ApplicationRead].model_validate(paged(items, limit, lambda read: (str(read.id),)))
+    page = paged(found, limit, lambda application: (str(application.id),))
+    items = [application_read(actor, found_one, language) for found_one in found[:limit]]
+    return Page[ApplicationRead].model_validate(page | {"items": items})
 
 
 @router.get("/applications/{application_id}", responses=documented(NotFound))

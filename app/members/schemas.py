@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
+from app.audit import unmaskings
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Right, Role
 from app.core.catalogue import Language, text
@@ -175,19 +176,23 @@ def may_unmask(actor: Actor, dealer_code: str | None, member_id: UUID | None = N
     return actor.may(Right.MEMBERS_UNMASK) and actor.dealer_code in (None, dealer_code)
 
 
-def _phone_for(actor: Actor, phone: str, dealer_code: str | None, member_id: UUID | None = None) -> str:
-    return phone if may_unmask(actor, dealer_code, member_id) else rules.masked_phone(phone)
+def _phone_for(actor: Actor, found: Member | Application, member_id: UUID | None = None) -> str:
+    if not may_unmask(actor, found.dealer_code, member_id):
+        return rules.masked_phone(found.phone)
+    if actor.role is not Role.MEMBER:
+        unmaskings.note(found.__tablename__, found.id)
+    return found.phone
 
 
 def member_read(actor: Actor, member: Member, vehicles: Iterable[VehicleRead]) -> MemberRead:
     """A member as the actor may see it."""
-    phone = _phone_for(actor, member.phone, member.dealer_code, member.id)
+    phone = _phone_for(actor, member, member.id)
     return MemberRead(**dict(member) | {"phone": phone}, vehicles=list(vehicles))
 
 
 def application_read(actor: Actor, application: Application, language: Language) -> ApplicationRead:
     """An application as the actor may see it."""
-    phone = _phone_for(actor, application.phone, application.dealer_code)
+    phone = _phone_for(actor, application)
     return ApplicationRead(**dict(application) | {"phone": phone}, warnings=vin_warnings(application.vin, language))
 
 

@@ -13,6 +13,8 @@ from app.core.clock import china_date
 from app.core.db import raw
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
 from app.core.transitions import require_step
+from app.identity.session_models import Ending
+from app.identity.sessions import end_all
 from app.members import queries
 from app.members.models import Application, Member, Ownership, StatusChange, Vehicle
 from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken
@@ -214,6 +216,8 @@ async def change_status(
     member = await _for_change(session, actor, member_id)
     require_step(MEMBER_TRANSITIONS, member.status, to)
     await _step(session, member, to, reason, actor.subject, now)
+    if to is not MemberStatus.ACTIVE:
+        await end_all(session, Ending.LAPSED, now, member_id=member_id)
     return Profile(member, await _vehicles(session, member))
 
 

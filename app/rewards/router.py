@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.core.actors import Actor, Right
 from app.core.clock import china_date
-from app.core.http import GUARDED, Config, DirectRoute, DryRun, Errand, Errands, Now, Postings, Requires, documented
-from app.core.problems import KeyConflict, NotFound
+from app.core.http import GUARDED, Config, Db, DirectRoute, DryRun, Errand, Errands, Now, Requires, Sms, documented
+from app.core.problems import KeyConflict, NotFound, SmsUnavailable
 from app.points import ledger, problems
 from app.points.answers import PostingRead, posting_response, request_of
 from app.rewards import service
 from app.rewards.codes import Codes
-from app.rewards.problems import CodeJustSent, SmsUnavailable
+from app.rewards.problems import CodeJustSent
 from app.rewards.schemas import (
     CaptureCreate,
     CodeRequest,
@@ -25,7 +25,6 @@ from app.rewards.schemas import (
     RedemptionCreate,
     RefundCreate,
 )
-from app.rewards.sms import SmsSender
 
 router = APIRouter(tags=["redemption"], responses=GUARDED)
 busiest = APIRouter(tags=["redemption"], responses=GUARDED, route_class=DirectRoute)
@@ -46,19 +45,13 @@ async def _codes(request: Request) -> Codes:
     return codes
 
 
-async def _sms(request: Request) -> SmsSender:
-    sender: SmsSender = request.app.state.sms
-    return sender
-
-
 CodesInUse = Annotated[Codes, Depends(_codes)]
-Sms = Annotated[SmsSender, Depends(_sms)]
 
 
 @router.post("/counter/lookup", response_model=CounterRead, responses=documented(NotFound))
-async def counter_lookup(body: CounterLookup, _: Staff, pool: Postings, now: Now) -> CounterRead:
+async def counter_lookup(body: CounterLookup, _: Staff, db: Db, now: Now) -> CounterRead:
     """Find the member at the counter, of whatever chapter, by exactly one of card number, VIN and phone."""
-    return await service.at_counter(pool, **body.model_dump(), now=now)
+    return await service.at_counter(db, **body.model_dump(), now=now)
 
 
 @busiest.post(
@@ -138,10 +131,10 @@ async def holds_release(member_id: UUID, posting_no: PostingNo, errand: CounterE
     responses=documented(NotFound, CodeJustSent, SmsUnavailable),
 )
 async def redemptions_send_code(
-    body: CodeRequest, actor: Staff, pool: Postings, codes: CodesInUse, sms: Sms, now: Now
+    body: CodeRequest, actor: Staff, db: Db, codes: CodesInUse, sms: Sms, now: Now
 ) -> CodeSent:
     """Send the member a confirmation code by SMS for these points at the actor's dealer."""
-    return CodeSent(valid_until=await service.send_code(pool, actor, body.member_id, body.points, codes, sms, now))
+    return CodeSent(valid_until=await service.send_code(db, actor, body.member_id, body.points, codes, sms, now))
 
 
 @router.get("/redemptions/code", response_model=CodeShown)

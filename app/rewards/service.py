@@ -3,27 +3,24 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from app.chapters import queries as chapters
 from app.core.actors import Actor, Role
-from app.core.catalogue import Language, text
 from app.core.clock import china_date
 from app.core.db import Connection, Database, rehearsal
-from app.core.problems import InvalidPayload, NotFound
+from app.core.problems import InvalidPayload, NotFound, SmsUnavailable
+from app.core.sms import Message, Purpose, SmsSender
 from app.members import queries as members
 from app.points import ledger
 from app.points import queries as points
 from app.points.ledger import Code, Posting, Request
 from app.rewards.codes import SMS_LIFE, Codes
-from app.rewards.problems import CodeJustSent, SmsUnavailable
+from app.rewards.problems import CodeJustSent
 from app.rewards.schemas import CounterRead, RedemptionCreate
-from app.rewards.sms import SmsSender
 from app.visits.queries import cause
 
 
 async def at_counter(
-    db: Connection, *, member_no: str | None, vin: str | None, phone: str | None, now: datetime
+    db: Database, *, member_no: str | None, vin: str | None, phone: str | None, now: datetime
 ) -> CounterRead:
     """The member standing at the counter, found by card number, VIN or phone.
 
@@ -33,7 +30,7 @@ async def at_counter(
     member = await members.at_counter(db, member_no=member_no, vin=vin, phone=phone)
     if member is None:
         raise NotFound("member")
-    wallet = await points.wallet(db, member.id, china_date(now))
+    wallet = await points.wallet(db.pool, member.id, china_date(now))
     return CounterRead(
         member_id=member.id, member_no=member.member_no, name=member.name, status=member.status,
         available=wallet.available if wallet else 0,
@@ -100,7 +97,7 @@ async def require_own(db: Connection, actor: Actor, member_id: UUID, posting_no:
 
 
 async def send_code(
-    db: asyncpg.Pool, actor: Actor, member_id: UUID, amount: int, codes: Codes, sms: SmsSender, now: datetime
+    db: Database, actor: Actor, member_id: UUID, amount: int, codes: Codes, sms: SmsSender, now: datetime
 ) -> datetime:
     """Send the member a code for one redemption at the actor's dealer; when it ends.
 
@@ -114,13 +111,12 @@ async def send_code(
         raise NotFound("member")
     code, until = codes.fresh(), now + SMS_LIFE
     digest = codes.digest(member_id, code)
-    if not await ledger.expect_code(db, member_id, digest, place=actor.place, points=amount, until=until):
+    if not await ledger.expect_code(db.pool, member_id, digest, place=actor.place, points=amount, until=until):
         raise CodeJustSent
     try:
-        await sms.send(
-            phone, text(Language.ZH, "sms.redemption", {"place": actor.place, "points": amount, "code": code})
-        )
+        figures = {"place": actor.place, "points": amount, "code": code}
+        await sms.send(phone, Message(Purpose.REDEMPTION, figures))
     except SmsUnavailable:
-        await ledger.withdraw_code(db, member_id, digest)
+        await ledger.withdraw_code(db.pool, member_id, digest)
         raise
     return until

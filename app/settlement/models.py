@@ -6,10 +6,12 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from app.audit.rows import audited
 from app.core.models import id_field, text_field, time_field
 from app.settlement.rules import CONFIRM_DAYS, Basis, Charging, Direction, StatementStatus
 
 
+@audited("contract")
 class Contract(SQLModel, table=True):
     """Terms from a day on, never changed; `dealer_code` null: of every dealer without its own."""
 
@@ -28,6 +30,7 @@ class Contract(SQLModel, table=True):
     confirm_days: int = CONFIRM_DAYS
 
 
+@audited("statement")
 class Statement(SQLModel, table=True):
     """One dealer's month; only its status moves. `net_fen` above zero: headquarters owes the dealer."""
 
@@ -75,6 +78,7 @@ class StatementLine(SQLModel, table=True):
     amount_fen: int = Field(sa_type=BigInteger)
 
 
+@audited("dispute", personal=("reason", "answer"))
 class Dispute(SQLModel, table=True):
     """A dealer's objection to a statement or one line; headquarters' answer ends it."""
 

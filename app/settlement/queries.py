@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor
-from app.core.db import Connection
+from app.core.db import Connection, insert_rows
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import InvalidPayload
 from app.settlement.models import Contract, Dispute, Statement, StatementLine
@@ -165,12 +165,9 @@ async def insert_statements(
     ids = {statement.dealer_code: statement.id for statement in statements}
     columns = list(Statement.model_fields)
     records = [tuple(getattr(statement, column) for column in columns) for statement in statements]
-    await connection.copy_records_to_table("statement", records=records, columns=columns)
-    await connection.copy_records_to_table(
-        "statement_line",
-        records=[(ids[line.dealer_code], *line[1:]) for line in lines],
-        columns=["statement_id", *Line._fields[1:]],
-    )
+    await insert_rows(connection, "statement", columns, records)
+    columns = ["statement_id", *Line._fields[1:]]
+    await insert_rows(connection, "statement_line", columns, [(ids[line.dealer_code], *line[1:]) for line in lines])
 
 
 async def stored_lines(connection: Connection, period: date) -> list[Line]:

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Response
 
+from app.audit import service as audit
+from app.audit.models import Action
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Right
 from app.core.http import (
@@ -154,6 +156,7 @@ async def statements_read(
     statement = await service.detail(session, actor, statement_id)
     if format == "json" and not accept.startswith("text/csv"):
         return statement
+    await audit.record(session, Action.EXPORTED, "statement", [statement_id])
     name = f"statement-{statement.period:%Y-%m}-{statement.dealer_code}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": "Accept"}
     return Response(statement_csv(statement), headers=headers, media_type="text/csv; charset=utf-8")

@@ -9,6 +9,8 @@ import asyncpg
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit import service as audit
+from app.audit.models import Action
 from app.chapters import queries as chapters
 from app.core.actors import Actor
 from app.core.clock import add_months, china_date
@@ -100,6 +102,7 @@ async def close(db: Database, period: date, *, now: datetime, dry_run: bool = Fa
         match await ledger.lock_period(connection, period, now=now):
             case "ready":
                 await _seal(connection, period, now)
+                await audit.record(connection, Action.CLOSED, "period", [f"{period:%Y-%m}"])
             case "not_ended":
                 raise PeriodNotEnded(period)
             case "before_first":

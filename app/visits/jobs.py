@@ -11,6 +11,8 @@ import asyncpg
 import orjson
 from pgqueuer import AsyncpgDriver, Queries
 
+from app.audit import service as audit
+from app.audit.models import Action
 from app.core.db import Database, new_id
 from app.core.problems import PayloadTooLarge
 from app.core.tabular import Rejection, Row, Unreadable, csv_rows
@@ -63,6 +65,7 @@ async def accept(
                     "INSERT INTO import_chunk (job_id, seq, content) VALUES ($1, $2, $3)", job_id, seq, piece
                 )
             await Queries(AsyncpgDriver(connection)).enqueue(ENTRYPOINT, str(job_id).encode())
+            await audit.record(connection, Action.IMPORTED, "import_job", [job_id], changes={"bytes": (None, size)})
     return job_id
 
 

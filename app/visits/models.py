@@ -28,7 +28,7 @@ class RepairOrder(SQLModel, table=True):
     order_no: str = text_field(primary_key=True)
     revision: int = Field(primary_key=True)
     vin: str = text_field()
-    member_id: UUID | None = None
+    member_id: UUID | None = Field(default=None, index=True)
     closed_at: datetime = time_field()
     business_date: date
     kind: str = text_field()

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.audit import service as audit
+from app.audit.models import Action
 from app.core.actors import Actor, Reach, Right, Role
 from app.core.http import (
     GUARDED,
@@ -51,7 +53,7 @@ UPLOAD: dict[str, Any] = {
     "",
     status_code=201,
     response_model=OrderRead,
-    responses=documented(OrderConflict, OrderRefused)
+    responses=documented(NotFound, OrderConflict, OrderRefused)
     | {200: {"model": OrderRead, "description": "the same order again"}},
 )
 async def orders_record(body: OrderCreate, actor: Sender, db: Db, response: Response, now: Now) -> dict[str, Any]:
@@ -112,6 +114,7 @@ async def orders_import_rejected(job_id: UUID, actor: Sender, pool: Postings) ->
     """An import's refused rows with line and reason, to mend and send again."""
     await queries.job(pool, job_id, _owner(actor))
     rows = await queries.rejections(pool, job_id)
+    await audit.record(pool, Action.EXPORTED, "import_job", [job_id], changes={"rows": (None, len(rows))})
     return Response(
         rejected_csv(rows),
         media_type="text/csv",

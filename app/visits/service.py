@@ -10,7 +10,10 @@ from uuid import UUID
 
 import asyncpg
 
+from app.audit import service as audit
+from app.audit.models import Action
 from app.core.db import Database
+from app.core.problems import NotFound
 from app.core.tabular import Rejection, Report, Row, joined
 from app.earning import service as earning
 from app.earning.service import OrderRules
@@ -258,9 +261,12 @@ async def record_order(db: Database, row: Row, *, actor: str, now: datetime, onl
     """Post one repair order; false when the same order is known already.
 
     Raises:
+        NotFound: it is another dealer's.
         OrderConflict: the document is known with other content.
         OrderRefused: the order breaks a rule.
     """
+    if only_dealer not in (None, row.cells[0]):
+        raise NotFound("dealer")
     report, rejections = await import_orders(db, [row], actor=actor, now=now, only_dealer=only_dealer)
     if not rejections:
         return report.posted == 1
@@ -280,6 +286,7 @@ async def cancel_order(db: Database, dealer_code: str, order_no: str, reason: st
     async with db.transaction() as connection:
         if not await queries.mark_cancelled(connection, dealer_code, order_no, request.now):
             return
+        await audit.record(connection, Action.CANCELLED, "repair_order", [f"{dealer_code}/{order_no}"])
         cause = queries.cause(dealer_code, order_no)
         if (earned := await points.live_earning(connection, cause)) is not None:
             await ledger.reverse(connection, *earned, cause=cause, reason=reason, request=request)

@@ -235,10 +235,14 @@ async def test_staff_come_and_go(api: Api):
     person = made.json()
     assert (person["dealer_code"], person["is_active"], "password" in person) == ("BJ001", True, False)
     sign_in = {"username": "li.na", "password": "right horse battery"}
+    assert (await api.call("POST", "/sign-in", json=sign_in)).status_code == 403
+    change = sign_in | {"new_password": "a horse of one's own"}
+    assert (await api.call("POST", "/sign-in/password", json=change)).status_code == 204
+    sign_in["password"] = change["new_password"]
     assert (await api.call("POST", "/sign-in", json=sign_in)).status_code == 200
 
     listed = (await api.call("GET", "/dealers/BJ001/staff", director(api))).json()["items"]
-    assert [item["username"] for item in listed] == ["li.na"]
+    assert [(item["username"], item["version"]) for item in listed] == [("li.na", 1)]
     gone = await api.call(
         "PATCH",
         f"/staff/{person['id']}",

@@ -11,12 +11,25 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core import migrations
 from app.core.db import connect, engine_options
+from app.core.vault import Vault, fresh_key
 from tests.conftest import with_database
 
 LOT = """
 INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, granted, pending, available, spent,
                         granted_on, spendable_from, expires_on)
 VALUES ($1, $2::int, $2::int, $2::int, 'HQ', 100, $3, $4, $5, '2026-01-01', '2026-03-01', '2028-01-31')
+"""
+MEMBER = """
+INSERT INTO member (id, member_no, name, phone, dealer_code, status, source, joined_on, created_at, version)
+VALUES ($1, $2, '张伟', $3, 'BJ001', 'active', 'delivery', '2026-01-01', now(), 1)
+"""
+APPLICATION = """
+INSERT INTO application (id, dealer_code, name, phone, vin, source, status, applied_at)
+VALUES ($1, 'BJ001', '张伟', $2, 'LJCPCBLCX11000237', 'delivery', 'open', now())
+"""
+FILES = """
+SELECT array_agg(pg_relation_filenode(oid)) FROM pg_class
+ WHERE oid IN ('member'::regclass, 'application'::regclass, 'idempotency_record'::regclass)
 """
 
 
@@ -66,6 +79,44 @@ async def test_wallets_learn_when_they_are_due(empty: str) -> None:
         await owner.close()
 
 
+ACCOUNTS = """
+INSERT INTO region (code, name) VALUES ('BJ', 'Beijing');
+INSERT INTO dealer (code, region_code, has_after_sales, version) VALUES ('BJ001', 'BJ', true, 1);
+INSERT INTO account (id, username, name, role, dealer_code, scopes, password_hash, is_active, created_at, version)
+VALUES
+  (gen_random_uuid(), 'boss', 'x', 'hq', NULL, '{}', 'hash', true, '2026-10-31 17:00+00', 1),
+  (gen_random_uuid(), 'li', 'x', 'service_advisor', 'BJ001', '{}', 'hash', false, '2026-10-31 15:00+00', 3),
+  (gen_random_uuid(), 'dms', 'x', 'api_client', NULL, '{points:earn}', NULL, true, '2026-10-31 15:00+00', 1);
+"""
+
+
+async def test_roles_become_grants(empty: str) -> None:
+    await upgrade(empty, "0004")
+    owner = await connect(empty, role=None)
+    try:
+        await owner.execute(ACCOUNTS)
+
+        key = fresh_key()
+        await migrations.migrate(empty, vault=Vault(lambda: (key,)))
+
+        granted = await owner.fetch(
+            "SELECT username, role, dealer_code, valid_from, valid_until FROM account_grant g"
+            " JOIN account a ON a.id = g.account_id ORDER BY username"
+        )
+        assert [tuple(row) for row in granted] == [
+            ("boss", "hq_admin", None, date(2026, 11, 1), None),
+            ("li", "service_advisor", "BJ001", date(2026, 10, 31), None),
+        ]
+        accounts = await owner.fetch("SELECT username, kind, scopes, is_active, version FROM account ORDER BY username")
+        assert [tuple(row) for row in accounts] == [
+            ("boss", "person", [], True, 1),
+            ("dms", "program", ["points:earn"], True, 1),
+            ("li", "person", [], False, 3),
+        ]
+    finally:
+        await owner.close()
+
+
 async def test_functions_of_another_release_are_replaced(dsn: str) -> None:
     owner = await connect(dsn, role=None)
     try:
@@ -79,5 +130,47 @@ async def test_functions_of_another_release_are_replaced(dsn: str) -> None:
 
         assert await migrations.is_current(dsn)
         assert await owner.fetchval("SELECT ledger.month_of('2026-11-22')") == date(2026, 11, 1)
+    finally:
+        await owner.close()
+
+
+async def test_phone_numbers_are_sealed(empty: str) -> None:
+    await upgrade(empty, "0009")
+    owner = await connect(empty, role=None)
+    key = fresh_key()
+    vault = Vault(lambda: (key,))
+    phones = {uuid4(): f"+86139{serial:08d}" for serial in range(12)}
+    answer = b'{"phone":"+8613900000003"}'
+    try:
+        await owner.execute(
+            "INSERT INTO region (code, name) VALUES ('BJ', 'Beijing');"
+            " INSERT INTO dealer (code, region_code, has_after_sales, version) VALUES ('BJ001', 'BJ', true, 1);"
+            " INSERT INTO chapter (dealer_code, opened_on, version) VALUES ('BJ001', '2025-05-01', 1);"
+            f" INSERT INTO idempotency_record VALUES ('me', 'k', '\\x00', 201, '\\x{answer.hex()}', now())"
+        )
+        for member_id, phone in phones.items():
+            await owner.execute(MEMBER, member_id, str(member_id), phone)
+            await owner.execute(APPLICATION, member_id, phone)
+        old_files = await owner.fetchval(FILES)
+        with pytest.raises(ValueError, match="needs the vault"):
+            await migrations.migrate(empty)
+
+        await migrations.migrate(empty, vault=vault)
+
+        for table in ("member", "application"):
+            rows = await owner.fetch(f"SELECT id, phone, phone_index FROM {table}")
+            assert {row["id"]: vault.open(row["phone"]) for row in rows} == phones
+            assert all(row["phone_index"] == vault.index(phones[row["id"]]) for row in rows)
+        assert vault.open(await owner.fetchval("SELECT body FROM idempotency_record")).encode() == answer
+        # whatever is left of the numbers lay in files that are gone
+        assert not set(old_files) & set(await owner.fetchval(FILES))
+        again = next(iter(phones.values()))
+        with pytest.raises(asyncpg.UniqueViolationError, match="uq_application_open"):
+            await owner.execute(
+                "INSERT INTO application (id, dealer_code, name, phone, phone_index, vin, source, status, applied_at)"
+                " SELECT gen_random_uuid(), dealer_code, name, $1, phone_index, vin, source, status, applied_at"
+                " FROM application WHERE phone_index = $2",
+                vault.seal(again), vault.index(again),
+            )  # fmt: skip
     finally:
         await owner.close()

@@ -39,7 +39,7 @@ def test_stopped_and_killed_in_a_month_it_ends_as_if_undisturbed_and_serves(fold
     with started("demo", data_dir=folder, port=port) as process:
         said = read_to(process.stdout, "To try in another terminal")
         assert process.stdout is not None
-        curls = [process.stdout.readline().strip() for _ in range(3)]
+        curls = [process.stdout.readline().strip() for _ in range(4)]
         _check_sums(said)
         _check_curls(curls)
         _check_books(folder)
@@ -61,11 +61,12 @@ def _check_sums(said: str) -> None:
 
 
 def _check_curls(curls: list[str]) -> None:
-    signed_in, points, statements = (
+    signed_in, program, points, statements = (
         json.loads(subprocess.run(["bash", "-c", curl], env=environment(), capture_output=True, check=True).stdout)
         for curl in curls
     )
     assert signed_in["token_type"] == "Bearer"
+    assert "points:redeem" in program["scope"].split()
     assert points["available"] > 0
     assert [item["dealer_code"] for item in statements["items"]] == ["HZ001"]
 

@@ -8,7 +8,8 @@ import pytest
 
 from app.core.actors import Role
 from app.core.db import Database
-from app.identity import passwords
+from app.identity import passwords, programs
+from app.identity.credential_models import Credential
 from app.identity.problems import UsernameTaken
 from app.identity.service import create_account
 from tests.api import Api
@@ -22,15 +23,14 @@ PASSWORD = "correct horse battery 马"
 async def accounts(shop: Shop) -> None:
     """A service advisor, one who has gone, and a program."""
     async with shop.api.db.session() as session:
-        for username, role, dealer, password in (
-            ("li.advisor", Role.SERVICE_ADVISOR, "BJ001", PASSWORD),
-            ("wang.gone", Role.SERVICE_ADVISOR, "BJ001", PASSWORD),
-            ("hotline", Role.API_CLIENT, None, None),
-        ):
+        for username in ("li.advisor", "wang.gone"):
             account = await create_account(
-                session, username=username, name=username, role=role, dealer_code=dealer, password=password, now=NOW
-            )
+                session, username=username, name=username, role=Role.SERVICE_ADVISOR, dealer_code="BJ001",
+                password=PASSWORD, now=NOW, by="test",
+            )  # fmt: skip
             account.is_active = username != "wang.gone"
+            session.add(Credential(account_id=account.id, must_change=False, changed_at=NOW))
+        await programs.create(session, username="hotline", name="hotline", scopes=["network:read"], now=NOW)
 
 
 async def sign_in(api: Api, username: str, password: str = PASSWORD) -> httpx.Response:
@@ -43,9 +43,12 @@ async def test_a_token_for_a_password(api: Api):
     body = answer.json()
     assert (body["token_type"], body["expires_at"]) == ("Bearer", "2026-11-21T02:15:00Z")
     me = await api.call("GET", "/me", body["access_token"])
-    assert (me.status_code, me.json()) == (200, {
-        "subject": "li.advisor", "role": "service_advisor", "dealer_code": "BJ001", "scopes": [],
+    (grant,) = me.json()["grants"]
+    assert (me.status_code, {name: value for name, value in me.json().items() if name != "grants"}) == (200, {
+        "subject": "li.advisor", "role": "service_advisor", "dealer_code": "BJ001", "region_code": None,
+        "partner_code": None, "scopes": [],
     })  # fmt: skip
+    assert (grant["role"], grant["dealer_code"], grant["valid_until"]) == ("service_advisor", "BJ001", None)
 
 
 async def test_a_token_ends(api: Api):
@@ -123,7 +126,7 @@ async def test_no_password_in_any_answer_or_log(
         await api.call("POST", "/sign-in", json={"password": PASSWORD}),
         await api.call("POST", "/sign-in", json={"username": 1, "password": [PASSWORD]}),
     ]
-    monkeypatch.setattr("app.identity.service.find", broken)
+    monkeypatch.setattr("app.identity.attempts.charge", broken)
     answers.append(await sign_in(api, "li.advisor"))
     assert [answer.status_code for answer in answers] == [200, 401, 422, 422, 422, 500]
     for text in (caplog.text, *(answer.text for answer in answers)):
@@ -132,7 +135,7 @@ async def test_no_password_in_any_answer_or_log(
     assert "broken on purpose" in caplog.text
 
 
-async def broken(*_: object) -> None:
+async def broken(*_: object, **__: object) -> None:
     raise RuntimeError("broken on purpose")
 
 
@@ -140,7 +143,7 @@ async def test_a_username_is_taken_once(database: Database, shop: Shop):
     async def create(name: str) -> None:
         async with database.session() as session:
             await create_account(
-                session, username=name, name="x", role=Role.HQ_ADMIN, dealer_code=None, password=None, now=NOW
+                session, username=name, name="x", role=Role.HQ_ADMIN, password=None, now=NOW, by="test"
             )
 
     await create("head")

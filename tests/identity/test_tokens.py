@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,17 +11,24 @@ import jwt
 import pytest
 
 from app.core.actors import Actor, Role
-from app.identity.tokens import ALGORITHM, ISSUER, Tokens
+from app.identity.keys import ALGORITHM, Key
+from app.identity.tokens import ISSUER, Tokens
 from tests.api import SETTINGS, Api
 from tests.now import NOW
 from tests.shop import problem
 
-KEY = SETTINGS.signing_key
+SECRET = SETTINGS.signing_key
+KEY = Key.derived(SECRET)
+OTHER = Key.derived(b"another-secret-that-is-long-enough-for-it")
 ADVISOR = Actor("li", Role.SERVICE_ADVISOR, "BJ001")
 
 
-def tokens(key: bytes = KEY) -> Tokens:
-    return Tokens(key, clock=lambda: NOW)
+def tokens() -> Tokens:
+    return Tokens(SECRET, clock=lambda: NOW)
+
+
+def signed(key: Key = KEY, kid: str | None = KEY.kid, **changes: Any) -> str:
+    return jwt.encode(claims(**changes), key.private, ALGORITHM, headers={"kid": kid} if kid else {})
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -39,6 +47,7 @@ def part(content: object) -> str:
         Actor("boss", Role.HQ_ADMIN),
         Actor("1000000013", Role.MEMBER, None, uuid4()),
         Actor("hotline", Role.API_CLIENT, None, None, frozenset({"points:earn", "orders:write"})),
+        Actor("li", Role.REGIONAL_MANAGER, region_code="BJ", session_id=uuid4()),
     ],
 )
 def test_a_token_brings_its_actor_back(actor: Actor):
@@ -51,12 +60,12 @@ def test_a_token_brings_its_actor_back(actor: Actor):
 
 def test_a_remembered_token_ends_too():
     now = [NOW]
-    keeper = Tokens(KEY, clock=lambda: now[0])
+    keeper = Tokens(SECRET, clock=lambda: now[0])
     token, until = keeper.issue(ADVISOR, timedelta(minutes=1))
     assert keeper.actor(token) == ADVISOR
     now[0] = until
     assert keeper.actor(token) is None
-    assert Tokens(KEY, clock=lambda: until).actor(token) is None
+    assert Tokens(SECRET, clock=lambda: until).actor(token) is None
 
 
 def bad_tokens() -> dict[str, str]:
@@ -64,21 +73,35 @@ def bad_tokens() -> dict[str, str]:
     good = tokens().issue(ADVISOR, timedelta(minutes=1))[0]
     head, payload, signature = good.split(".")
     promoted = part(claims())
+    public = KEY.public.public_bytes_raw()
     return {
         "nothing": "",
         "no token": "abc",
-        "another key": tokens(b"another-key-that-is-long-enough-for-it").issue(ADVISOR, timedelta(minutes=1))[0],
+        "another key": signed(OTHER, OTHER.kid),
+        "another key by our name": signed(OTHER),
+        "our key by another name": signed(kid=OTHER.kid),
+        "our key by no name": signed(kid=None),
+        "a name that is no text": f"{part({'alg': ALGORITHM, 'kid': [KEY.kid]})}.{payload}.{signature}",
+        "a key it brings along": f"{part({'alg': ALGORITHM, 'jwk': OTHER.jwk()})}.{signed(OTHER).partition('.')[2]}",
+        "the public key as a shared secret": jwt.encode(claims(), public, "HS256", headers={"kid": KEY.kid}),
+        "the secret as a shared secret": jwt.encode(claims(), SECRET, "HS256", headers={"kid": KEY.kid}),
         "changed claims": f"{head}.{promoted}.{signature}",
         "changed signature": f"{head}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}",
         "no signature": f"{head}.{payload}.",
         "no algorithm": f"{part({'alg': 'none', 'typ': 'JWT'})}.{promoted}.",
-        "ended": jwt.encode(claims(exp=int(NOW.timestamp())), KEY, ALGORITHM),
-        "without end": jwt.encode(claims(exp=None), KEY, ALGORITHM),
-        "without role": jwt.encode(claims(role=None), KEY, ALGORITHM),
-        "unknown role": jwt.encode(claims(role="owner"), KEY, ALGORITHM),
-        "another issuer": jwt.encode(claims(iss="elsewhere"), KEY, ALGORITHM),
-        "bad member": jwt.encode(claims(role="member", member="me"), KEY, ALGORITHM),
+        "no algorithm, our key's name": f"{part({'alg': 'none', 'typ': 'JWT', 'kid': KEY.kid})}.{promoted}.",
+        "ended": signed(exp=int(NOW.timestamp())),
+        "without end": signed(exp=None),
+        "without role": signed(role=None),
+        "unknown role": signed(role="owner"),
+        "another issuer": signed(iss="elsewhere"),
+        "bad member": signed(role="member", member="me"),
+        "bad session": signed(sid="mine"),
     }
+
+
+async def test_the_same_token_unchanged_is_good(api: Api):
+    assert (await api.call("GET", "/me", signed())).status_code == 200
 
 
 @pytest.mark.parametrize("why", list(bad_tokens()))
@@ -86,6 +109,21 @@ async def test_a_token_that_is_not_good(api: Api, why: str):
     answer = await api.call("GET", "/me", headers={"Authorization": f"Bearer {bad_tokens()[why]}"})
     assert problem(answer) == (401, "/problems/unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_tokens_of_a_session_that_ended_are_refused():
+    keeper, session_id = tokens(), uuid4()
+    token, _ = keeper.issue(replace(ADVISOR, session_id=session_id), timedelta(minutes=15))
+    other, _ = keeper.issue(replace(ADVISOR, session_id=uuid4()), timedelta(minutes=15))
+    lasting, _ = keeper.issue(ADVISOR, timedelta(minutes=15))
+    assert keeper.actor(token) is not None
+    keeper.refuse({session_id: NOW})
+    assert keeper.actor(token) is None
+    assert None not in (keeper.actor(other), keeper.actor(lasting))
+    keeper.forget_refusals(before=NOW)
+    assert keeper.actor(token) is None
+    keeper.forget_refusals(before=NOW + timedelta(seconds=1))
+    assert keeper.actor(token) is not None
 
 
 async def test_only_bearer_tokens(api: Api):
@@ -98,7 +136,8 @@ async def test_only_bearer_tokens(api: Api):
 async def test_me(api: Api):
     token = api.token(Role.API_CLIENT, scopes="orders:write members:read", subject="hotline")
     assert (await api.call("GET", "/me", token)).json() == {
-        "subject": "hotline", "role": "api_client", "dealer_code": None, "scopes": ["members:read", "orders:write"],
+        "subject": "hotline", "role": "api_client", "dealer_code": None, "region_code": None, "partner_code": None,
+        "scopes": ["members:read", "orders:write"], "grants": [],
     }  # fmt: skip
 
 

@@ -111,10 +111,13 @@ async def test_each_bad_line_has_its_reason(database: Database, tmp_path: Path):
     }
     cars = await database.pool.fetch(
         "SELECT o.vin, o.since FROM member m JOIN ownership o ON o.member_id = m.id"
-        " WHERE m.phone = '+8613700000001' ORDER BY o.vin"
+        " WHERE m.phone_index = $1 ORDER BY o.vin",
+        database.vault.index("+8613700000001"),
     )
     assert [tuple(c) for c in cars] == sorted([(car(700001), date(2026, 1, 2)), (car(700002), date(2026, 1, 3))])
-    roll = await database.pool.fetchrow("SELECT dealer_code, source FROM member WHERE phone = '+8613700000003'")
+    roll = await database.pool.fetchrow(
+        "SELECT dealer_code, source FROM member WHERE phone_index = $1", database.vault.index("+8613700000003")
+    )
     assert roll is not None
     assert tuple(roll) == (None, "import")
 
@@ -132,8 +135,8 @@ async def reasons_against(database: Database, *rows: Row) -> list[str | None]:
 async def cars_of(database: Database, phone: str) -> list[str]:
     rows = await database.pool.fetch(
         "SELECT o.vin FROM member m JOIN ownership o ON o.member_id = m.id"
-        " WHERE m.phone = $1 AND o.until IS NULL ORDER BY o.vin",
-        f"+86{phone}",
+        " WHERE m.phone_index = $1 AND o.until IS NULL ORDER BY o.vin",
+        database.vault.index(f"+86{phone}"),
     )
     return [vin for (vin,) in rows]
 
@@ -142,11 +145,12 @@ async def cars_of(database: Database, phone: str) -> list[str]:
 async def test_an_import_reactivates_nobody(database: Database, status: str, phone: str):
     first, second = (line("孙丽", phone, car(900_000 + int(phone[-1]) * 10 + n), "2026-01-02") for n in range(2))
     assert await reasons_against(database, first) == [None]
-    await database.pool.execute("UPDATE member SET status = $1 WHERE phone = $2", status, f"+86{phone}")
+    index = database.vault.index(f"+86{phone}")
+    await database.pool.execute("UPDATE member SET status = $1 WHERE phone_index = $2", status, index)
     left = f"the member with phone +86{phone} has left the club, and an import reactivates nobody"
     assert await reasons_against(database, first, second) == [None, left if status == "left" else None]
     assert len(await cars_of(database, phone)) == (1 if status == "left" else 2)
-    assert await database.pool.fetchval("SELECT status FROM member WHERE phone = $1", f"+86{phone}") == status
+    assert await database.pool.fetchval("SELECT status FROM member WHERE phone_index = $1", index) == status
 
 
 async def test_the_next_owner_from_the_day_of_sale_on(database: Database):

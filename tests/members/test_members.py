@@ -1,10 +1,12 @@
 """Members: who sees and changes whom."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
 import pytest
+import segno
 
 from app.core.actors import Role
 from app.core.clock import china_date
@@ -147,3 +149,14 @@ async def test_status_moves_along_the_table(api: Api, owner: Owner, director: Ca
     assert [tuple(s) for s in steps] == [
         (None, "active"), ("active", "suspended"), ("suspended", "active"), ("active", "left"),
     ]  # fmt: skip
+
+
+async def test_the_card_is_the_number_as_a_qr_code(api: Api, owner: Owner):
+    made = (await api.call("POST", "/members", api.token(Role.HQ_ADMIN), json=owner())).json()
+    card = await api.call("GET", "/members/me/card", api.token(Role.MEMBER, member=UUID(made["id"])))
+    assert (card.status_code, card.headers["Content-Type"]) == (200, "image/svg+xml")
+    shown = BytesIO()
+    segno.make_qr(made["member_no"], error="m").save(shown, kind="svg", scale=8, light="#fff")
+    assert card.content == shown.getvalue()
+    assert (await api.call("GET", "/members/me/card", api.token(Role.MEMBER, member=UUID(int=1)))).status_code == 404
+    assert (await api.call("GET", "/members/me/card", api.token(Role.HQ_ADMIN))).status_code == 403

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.rewards.problems import SmsUnavailable
+from app.core.problems import SmsUnavailable
+from app.core.sms import Message
 from tests.shop import Shop
 
 
@@ -14,12 +15,13 @@ class Outbox:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
         self.down = False
+        self.can_send = True
 
-    async def send(self, phone: str, text: str) -> None:
+    async def send(self, phone: str, message: Message) -> None:
         """Note a message."""
         if self.down:
             raise SmsUnavailable
-        self.sent.append((phone, text))
+        self.sent.append((phone, message.text))
 
 
 @pytest.fixture

@@ -1,0 +1,154 @@
+"""All that is kept on a member, for the member: as data, and as a page to read."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.actors import Actor
+from app.core.catalogue import Language, text, texts
+from app.core.clock import CHINA, china_date
+from app.core.db import raw, unrestricted
+from app.core.problems import NotFound
+from app.members import queries as members
+from app.members.models import Member
+from app.points import queries as points
+from app.privacy import queries
+from app.privacy import schemas as own
+from app.privacy.models import Birth
+from app.privacy.schemas import OwnData
+
+ALL = 1_000_000
+"""More rows than a member ever has."""
+
+
+async def own_data(session: AsyncSession, actor: Actor, member_id: UUID, *, now: datetime) -> OwnData:
+    """All that is kept on a member.
+
+    Raises:
+        NotFound: there is no such member, or it is not the actor's to see.
+    """
+    member = await members.member(session, actor, member_id)
+    if member is None:
+        raise NotFound("member")
+    # it is all the member's own, whichever chapter it lies with
+    await unrestricted(session)
+    return OwnData(
+        exported_at=now,
+        profile=await _profile(session, member),
+        points=await _points(session, member, now),
+        vehicles=[own.OwnVehicle(**dict(row)) for row in await queries.stretches(session, member.id)],
+        repair_orders=await _orders(session, member),
+        postings=await _postings(session, member),
+        consents=await _answers(session, member),
+        provisions=await _provisions(session, member),
+        membership=[
+            own.OwnStep(at=step.at, status=step.to_status, reason=step.reason)
+            for step in await queries.steps(session, member.id)
+        ],
+        applications=[
+            own.OwnApplication(**dict(row) | {"chapter": row.dealer_code})
+            for row in await queries.applications(session, member)
+        ],
+    )
+
+
+async def _profile(session: AsyncSession, member: Member) -> own.OwnProfile:
+    birth = await session.get(Birth, member.id)
+    return own.OwnProfile(
+        **dict(member) | {"chapter": member.dealer_code},
+        born_on=birth.born_on if birth else None,
+        guardian=birth.guardian_name if birth else None,
+    )
+
+
+async def _points(session: AsyncSession, member: Member, now: datetime) -> own.OwnPoints | None:
+    wallet = await points.wallet(await raw(session), member.id, china_date(now))
+    return own.OwnPoints(**wallet._asdict()) if wallet is not None else None
+
+
+async def _orders(session: AsyncSession, member: Member) -> list[own.OwnOrder]:
+    return [own.OwnOrder(**row) for row in await queries.repair_orders(await raw(session), member.id)]
+
+
+async def _postings(session: AsyncSession, member: Member) -> list[own.OwnPosting]:
+    found = await points.history(await raw(session), member.id, before=None, limit=ALL)
+    return [
+        own.OwnPosting(
+            posted_at=entry.posted_at, kind=entry.kind, points=entry.points, place=entry.place, cause=entry.cause,
+            reason=entry.reason, available=entry.available,
+        )
+        for entry in found
+    ]  # fmt: skip
+
+
+async def _answers(session: AsyncSession, member: Member) -> list[own.OwnAnswer]:
+    return [
+        own.OwnAnswer(**dict(answer) | {"partner": answer.partner_name})
+        for answer in await queries.all_answers(session, member.id)
+    ]
+
+
+async def _provisions(session: AsyncSession, member: Member) -> list[own.OwnProvision]:
+    found = await queries.provisions(session, member.id, after=None, limit=ALL)
+    return [own.OwnProvision(**dict(provision) | {"partner": provision.partner_name}) for provision in found]
+
+
+# --- the page ---
+
+_STYLE = (
+    "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left}"
+    "h2{margin-top:2rem}"
+)
+
+
+def page(data: OwnData, language: Language) -> str:
+    """The data as an HTML page that needs nothing from anywhere."""
+    title = escape(text(language, "export.title", {}))
+    sections = "".join(_section(name, getattr(data, name), language) for name in OwnData.model_fields)
+    return (
+        f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{sections}</body></html>\n"
+    )
+
+
+def _section(name: str, value: BaseModel | Sequence[BaseModel] | datetime | None, language: Language) -> str:
+    head = _label(name, language)
+    if isinstance(value, datetime):
+        return f"<p>{head}: {_shown(value, language)}</p>"
+    if isinstance(value, BaseModel):
+        rows = "".join(
+            f"<tr><th>{_label(field, language)}</th><td>{_shown(content, language)}</td></tr>"
+            for field, content in value
+        )
+        return f"<h2>{head}</h2><table>{rows}</table>"
+    return f"<h2>{head}</h2>{_table(value or [], language)}"
+
+
+def _table(rows: Sequence[BaseModel], language: Language) -> str:
+    if not rows:
+        return f"<p>{_label('nothing', language)}</p>"
+    heads = "".join(f"<th>{_label(field, language)}</th>" for field in type(rows[0]).model_fields)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{_shown(content, language)}</td>" for _, content in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{heads}</tr>{lines}</table>"
+
+
+def _label(name: str, language: Language) -> str:
+    return escape(text(language, f"export.{name}", {}))
+
+
+def _shown(value: object, language: Language) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(CHINA):%Y-%m-%d %H:%M}"
+    if isinstance(value, list):
+        return ", ".join(_shown(part, language) for part in value)
+    # a word of ours is said in the reader's language, everything else as it is
+    return escape(texts(language).get(f"export.is_{value}", str(value)))

@@ -1,0 +1,108 @@
+"""Tables of privacy. What stays of an erased member lies in the schema `restricted`, which the service cannot read."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CheckConstraint, Index, Text
+from sqlmodel import Field, SQLModel
+
+from app.audit.rows import audited
+from app.core.models import id_field, text_field, time_field
+from app.privacy.rules import Channel, Decision, Purpose
+
+
+def _one_of(column: str, values: type[StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
+@audited("privacy-notice")
+class Notice(SQLModel, table=True):
+    """The text a member is asked with, once and for all; `renews`: earlier consents count no longer."""
+
+    __tablename__ = "privacy_notice"
+    __table_args__ = (CheckConstraint(_one_of("purpose", Purpose), name="purpose"),)
+
+    purpose: Purpose = text_field(primary_key=True)
+    version: int = Field(primary_key=True)
+    text_zh: str = text_field()
+    text_en: str = text_field()
+    renews: bool
+    published_at: datetime = time_field()
+    published_by: str = text_field()
+
+
+@audited("consent")
+class Consent(SQLModel, table=True):
+    """One answer of a member; the newest for a purpose (and partner) counts. Written once."""
+
+    __tablename__ = "consent"
+    __table_args__ = (
+        Index("ix_consent_member_id", "member_id", "purpose", "partner_code", "id"),
+        CheckConstraint(_one_of("purpose", Purpose), name="purpose"),
+        CheckConstraint(_one_of("decision", Decision), name="decision"),
+        CheckConstraint(_one_of("channel", Channel), name="channel"),
+        CheckConstraint(
+            "(purpose = 'partner') = (partner_code IS NOT NULL AND partner_name IS NOT NULL)", name="partner"
+        ),
+    )
+
+    id: UUID = id_field()
+    member_id: UUID = Field(foreign_key="member.id")
+    purpose: Purpose = text_field()
+    partner_code: str | None = text_field(default=None)
+    partner_name: str | None = text_field(default=None)
+    version: int
+    decision: Decision = text_field()
+    channel: Channel = text_field()
+    by_guardian: bool = False
+    at: datetime = time_field()
+    recorded_by: str = text_field()
+
+
+@audited("birth", personal=("born_on", "guardian_name", "guardian_relation"))
+class Birth(SQLModel, table=True):
+    """When a member was born, if that is known, and who stands for one under 14."""
+
+    __tablename__ = "member_birth"
+    __table_args__ = (
+        CheckConstraint("(guardian_name IS NULL) = (guardian_relation IS NULL)", name="guardian"),
+    )  # fmt: skip
+
+    member_id: UUID = Field(foreign_key="member.id", primary_key=True)
+    born_on: date
+    guardian_name: str | None = text_field(default=None)
+    guardian_relation: str | None = text_field(default=None)
+    recorded_at: datetime = time_field()
+    recorded_by: str = text_field()
+
+
+@audited("provision", personal=("reason",))
+class Provision(SQLModel, table=True):
+    """A member's data handed to a partner, with the consent it rests on."""
+
+    __tablename__ = "provision"
+
+    id: UUID = id_field()
+    member_id: UUID = Field(foreign_key="member.id", index=True)
+    consent_id: UUID = Field(foreign_key="consent.id", index=True)
+    partner_code: str = text_field()
+    partner_name: str = text_field()
+    kinds: list[str] = Field(sa_type=ARRAY(Text))
+    reason: str = text_field()
+    at: datetime = time_field(index=True)
+    recorded_by: str = text_field()
+
+
+@audited("erasure")
+class Erasure(SQLModel, table=True):
+    """A member's data is to be removed on a day, or was; the member's id is the pseudonym that stays."""
+
+    __tablename__ = "erasure"
+    __table_args__ = (Index("ix_erasure_due", "erased_at", "due_on"),)
+
+    member_id: UUID = Field(foreign_key="member.id", primary_key=True)
+    requested_at: datetime = time_field()
+    requested_by: str = text_field()
+    due_on: date
+    erased_at: datetime | None = time_field(default=None)

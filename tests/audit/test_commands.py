@@ -1,0 +1,90 @@
+"""An operator's commands, in the name of the system's user."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from app import cli
+from app.core.origin import origin
+from tests.api import DATA_KEY
+from tests.test_cli import DEALERS
+
+
+@pytest.fixture(autouse=True)
+def _as_mia(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
+    monkeypatch.setenv("CLUB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CLUB_DATA_KEYS", DATA_KEY)
+    monkeypatch.delenv("CLUB_SECRET", raising=False)
+    monkeypatch.setattr("getpass.getuser", lambda: "mia")
+
+
+def club(*arguments: str, typed: str = "") -> str:
+    before = origin.get()
+    result = CliRunner().invoke(cli.app, arguments, input=typed)
+    assert result.exit_code == 0, result.output
+    assert origin.get() is before
+    return result.stdout
+
+
+def trail(dsn: str, operation: str) -> list[dict[str, Any]]:
+    """What a command left, oldest first."""
+
+    async def read() -> list[dict[str, Any]]:
+        connection = await asyncpg.connect(dsn)
+        found = await connection.fetch(
+            "SELECT to_jsonb(e)::text AS deed FROM audit_event e WHERE operation = $1 ORDER BY id", operation
+        )
+        await connection.close()
+        return [json.loads(row["deed"]) for row in found]
+
+    found = asyncio.run(read())
+    assert all((deed["actor"], deed["role"], deed["reach"]) == ("mia", "operator", None) for deed in found)
+    return found
+
+
+def test_an_account_and_a_token_for_it(dsn: str):
+    password = "a long enough password"
+    club("account", "boss", "--role", "hq_admin", typed=f"{password}\n{password}\n")
+    made = trail(dsn, "club account")
+    assert {(deed["action"], deed["target_kind"]) for deed in made} >= {("created", "account"), ("created", "grant")}
+    assert password not in str(made)
+    token = club("token", "boss").strip()
+    (issued,) = trail(dsn, "club token")
+    assert (issued["action"], issued["target_ids"]) == ("token-issued", ["boss"])
+    assert token not in str(issued)
+
+
+def test_a_token_for_nobody(dsn: str):
+    before = len(trail(dsn, "club token"))
+    assert CliRunner().invoke(cli.app, ["token", "13912345678"]).exit_code == 1
+    assert len(trail(dsn, "club token")) == before
+
+
+def test_an_import(dsn: str, tmp_path: Path):
+    (tmp_path / "dealers.csv").write_bytes(DEALERS)
+    club("import", "dealers", str(tmp_path / "dealers.csv"))
+    (imported,) = [deed for deed in trail(dsn, "club import") if deed["action"] == "imported"]
+    assert imported["target_ids"] == ["dealers"]
+    assert imported["changes"] == {
+        "read": [None, 2], "posted": [None, 2], "already_known": [None, 0], "refused": [None, 0],
+    }  # fmt: skip
+
+
+def test_a_month_closed(dsn: str):
+    club("close", "2025-05", "--dry-run")
+    assert trail(dsn, "club close") == []
+    club("close", "2025-05")
+    (closed,) = trail(dsn, "club close")
+    assert (closed["action"], closed["target_ids"]) == ("closed", ["2025-05"])
+
+
+def test_a_data_key_rotated(dsn: str):
+    club("rotate-data-key")
+    (rotated,) = trail(dsn, "club rotate-data-key")
+    assert (rotated["action"], rotated["changes"]) == ("key-rotated", {"phones": [None, 0]})
