@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import PydanticUndefined
 
 import app as package
-from app.core.actors import PROGRAM_SCOPES, RIGHTS, Right, Role
+from app.core.actors import PROGRAM_SCOPES, Right, Role
 from app.core.catalogue import Language, texts
 from app.core.http import Requires
 from app.core.problems import Problem
@@ -67,8 +67,23 @@ def _requirements(dependant: Dependant) -> Iterator[Requires]:
         yield from _requirements(dependency)
 
 
+def _expected() -> dict[str, dict[Role, str]]:
+    table: dict[str, dict[Role, str]] = {}
+    for line in Path(__file__).with_name("permissions.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            operation, *cells = line.split()
+            whole = (cell * 3 if len(cell) == 1 else cell for cell in cells)
+            table[operation] = dict(zip(Role, whole, strict=True))
+    return table
+
+
+EXPECTED = _expected()
+"""What each role gets of each operation for its own, another's, and what is not there (tests/permissions.txt)."""
+WORDS = {"yyy": "✓", "yy.": "all", "y..": "own", "---": "", "...": "none here"}
+
+
 def access_table() -> str:
-    """Who may call what."""
+    """Who may call what, and for whose."""
     heads = ["route", "operation", *(role.value.replace("_", " ") for role in PEOPLE)]
     return _table([*heads, "API client with"], (_access_row(entry) for entry in access()))
 
@@ -77,8 +92,9 @@ def _access_row(entry: Access) -> Row:
     start = [f"{entry.method} {entry.path}", f"`{entry.operation}`"]
     if entry.requires is None:
         return [*start, *("anyone" for _ in PEOPLE), "anyone"]
-    rights = entry.requires.rights
-    return [*start, *("✓" if not rights or rights & RIGHTS[role] else "" for role in PEOPLE), _scope(rights)]
+    expected = EXPECTED.get(entry.operation, {})
+    cells = (expected.get(role, "?") for role in PEOPLE)
+    return [*start, *(WORDS.get(cell, cell) for cell in cells), _scope(entry.requires.rights)]
 
 
 def _scope(rights: frozenset[Right]) -> str:

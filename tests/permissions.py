@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -221,24 +220,8 @@ def guarded() -> list[Access]:
     return sorted(entries, key=lambda entry: LAST.index(entry.operation) if entry.operation in LAST else -1)
 
 
-TABLE = Path(__file__).with_name("permissions.txt")
-
-
 def written(operation: str, found: Mapping[Role, str]) -> str:
     """An operation's line of the table; a role that gets the same for all three has it once."""
     cells = (found.get(role, "?") for role in Role)
     short = (cell[0] if len(set(cell)) == 1 else cell for cell in cells)
     return " ".join([f"{operation:<32}", *(f"{cell:<3}" for cell in short)]).rstrip()
-
-
-def _expected() -> dict[str, dict[Role, str]]:
-    table: dict[str, dict[Role, str]] = {}
-    for line in TABLE.read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            operation, *cells = line.split()
-            whole = (cell * 3 if len(cell) == 1 else cell for cell in cells)
-            table[operation] = dict(zip(Role, whole, strict=True))
-    return table
-
-
-EXPECTED = _expected()

@@ -6,8 +6,8 @@ import pytest
 
 from app.core.actors import Role
 from tests.api import running_api
-from tests.generated import Access
-from tests.permissions import EXPECTED, Whose, World, guarded, written
+from tests.generated import EXPECTED, Access
+from tests.permissions import Whose, World, guarded, written
 
 
 @pytest.fixture(scope="module")

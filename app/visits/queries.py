@@ -129,10 +129,10 @@ async def newest(connection: Connection, actor: Actor, dealer_code: str, order_n
     """
     row = await connection.fetchrow(
         """SELECT * FROM repair_order
-            WHERE dealer_code = $1 AND order_no = $2 AND ($3::text IS NULL OR dealer_code = $3)
-              AND ($4::text IS NULL OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $4))
+            WHERE dealer_code = $1 AND order_no = $2 AND ($3 = 'all' OR dealer_code = $4
+                   OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $5))
             ORDER BY revision DESC LIMIT 1""",
-        dealer_code, order_no, actor.dealer_code, actor.region_code,
+        dealer_code, order_no, actor.role.reach, actor.dealer_code, actor.region_code,
     )  # fmt: skip
     if row is None:
         raise NotFound("repair order")
@@ -153,10 +153,10 @@ async def page(
         """SELECT * FROM repair_order
             WHERE ($1::text IS NULL OR dealer_code = $1) AND ($2::text IS NULL OR vin = $2)
               AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5::bigint))
-              AND ($7::text IS NULL OR dealer_code = $7)
-              AND ($8::text IS NULL OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $8))
+              AND ($7 = 'all' OR dealer_code = $8 OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $9))
             ORDER BY dealer_code, order_no, revision LIMIT $6""",
-        dealer_code, vin, *(after or (None,) * 3), limit, actor.dealer_code, actor.region_code,
+        dealer_code, vin, *(after or (None,) * 3), limit, actor.role.reach,
+        actor.dealer_code, actor.region_code,
     )  # fmt: skip
     return [dict(row) for row in rows]
 
