@@ -33,7 +33,7 @@ class Right(StrEnum):
     MEMBERS_DECIDE = "members:decide"
     MEMBERS_APPLY = "members:apply"
     MEMBERS_UNMASK = "members:unmask"
-    MEMBERS_EXPORT = "members:export"
+    RECORDS_EXPORT = "records:export"
     POINTS_READ = "points:read"
     POINTS_EARN = "points:earn"
     POINTS_REDEEM = "points:redeem"
@@ -118,13 +118,19 @@ _COUNTER = {
 _OPERATE = {
     Right.NETWORK_READ, Right.NETWORK_WRITE, Right.CHAPTERS_WRITE, Right.STAFF_WRITE, Right.MEMBERS_READ,
     Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_APPLY, Right.MEMBERS_UNMASK,
-    Right.MEMBERS_EXPORT, Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REVERSE, Right.POINTS_CORRECT,
+    Right.RECORDS_EXPORT, Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REVERSE, Right.POINTS_CORRECT,
     Right.ORDERS_READ, Right.ORDERS_WRITE, Right.ORDERS_CANCEL, Right.STATEMENTS_READ, Right.PRIVACY_WRITE,
 }  # fmt: skip
-_SETTLE = {Right.CONTRACTS_READ, Right.CONTRACTS_WRITE, Right.STATEMENTS_READ, Right.SETTLEMENT_RUN}
+_SETTLE = {
+    Right.RECORDS_EXPORT,
+    Right.CONTRACTS_READ,
+    Right.CONTRACTS_WRITE,
+    Right.STATEMENTS_READ,
+    Right.SETTLEMENT_RUN,
+}
 _DIRECT = _COUNTER | {
     Right.CHAPTERS_WRITE, Right.STAFF_WRITE, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_UNMASK,
-    Right.MEMBERS_EXPORT, Right.ORDERS_CANCEL, Right.STATEMENTS_READ,
+    Right.RECORDS_EXPORT, Right.ORDERS_CANCEL, Right.STATEMENTS_READ,
 }  # fmt: skip
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -138,7 +144,9 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.GENERAL_MANAGER: frozenset(_VIEW),
     Role.SALES_CONSULTANT: frozenset({Right.NETWORK_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY}),
     Role.SERVICE_ADVISOR: frozenset(_COUNTER),
-    Role.FINANCE_CLERK: frozenset({Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM}),
+    Role.FINANCE_CLERK: frozenset(
+        {Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM, Right.RECORDS_EXPORT}
+    ),
     Role.PARTNER_CLERK: frozenset(),
     Role.MEMBER: frozenset({Right.OWN_CARD}),
     Role.API_CLIENT: frozenset(),

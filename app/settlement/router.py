@@ -25,7 +25,7 @@ from app.core.http import (
 )
 from app.core.idempotency import once
 from app.core.paging import Page
-from app.core.problems import KeyConflict, NotFound, WrongStatus
+from app.core.problems import Forbidden, KeyConflict, NotFound, WrongStatus
 from app.settlement import queries, service
 from app.settlement.export import statement_csv
 from app.settlement.problems import (
@@ -152,10 +152,12 @@ async def statements_read(
     format: Format = "json",
     accept: Annotated[str, Header(description="`text/csv` asks for CSV, as `format=csv` does")] = "",
 ) -> StatementDetail | Response:
-    """One statement with its lines and disputes; or its lines as CSV."""
+    """One statement with its lines and disputes; or its lines as CSV, for who may export."""
     statement = await service.detail(session, actor, statement_id)
     if format == "json" and not accept.startswith("text/csv"):
         return statement
+    if not actor.may(Right.RECORDS_EXPORT):
+        raise Forbidden
     await audit.record(session, Action.EXPORTED, "statement", [statement_id])
     name = f"statement-{statement.period:%Y-%m}-{statement.dealer_code}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": "Accept"}

@@ -199,3 +199,15 @@ async def test_statements_are_listed_by_filter_and_page(desk: Desk) -> None:
 @pytest.mark.parametrize("query", ["period=2026-13", "period=2026", "status=lost", "cursor=abc", "limit=0"])
 async def test_a_list_refuses_what_it_cannot_read(api: Api, query: str) -> None:
     assert (await api.call("GET", f"/statements?{query}", api.token(Role.HQ_ADMIN))).status_code == 422
+
+
+async def test_who_may_only_look_exports_nothing(desk: Desk) -> None:
+    statement = (await desk.read())["id"]
+    for role in (Role.AUDITOR, Role.REGIONAL_MANAGER, Role.GENERAL_MANAGER):
+        token = desk.api.token(
+            role,
+            dealer=desk.dealer if role.is_dealer_staff else None,
+            region=desk.dealer[:2] if role is Role.REGIONAL_MANAGER else None,
+        )
+        assert (await desk.api.call("GET", f"/statements/{statement}", token)).status_code == 200
+        assert (await desk.api.call("GET", f"/statements/{statement}?format=csv", token)).status_code == 403
