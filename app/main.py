@@ -1,6 +1,5 @@
 """The API: create_app() joins routers, problems, and the connections that live as long as the process."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from app.audit import refusals
 from app.audit.router import router as audit
 from app.chapters.router import router as chapters
-from app.core import edge, http, process
+from app.core import edge, express, http, process
 from app.core.clock import Clock, system_clock
 from app.core.db import Database
 from app.core.outbound import Detached, client
@@ -46,6 +45,7 @@ from app.settings import Settings
 from app.settlement.router import router as settlement
 from app.visits.router import router as visits
 
+PREFIX = "/api/v1"
 # tried in this order, so the busiest come first
 ROUTERS = (
     earning, redemptions, rewards, points, visits, members, chapters, settlement, identity, sessions, accounts,
@@ -67,9 +67,7 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
             ) as app.state.db,
             app.state.sessions.watching(app.state.db, clock),
         ):
-            # what start-up made stays; rarer, later collections cut the worst answers' time to a fifth
-            gc.freeze()
-            gc.set_threshold(50_000, 50, 100)
+            process.settle_heap()
             async with client(settings.outbound_seconds) as calls:
                 app.state.sms = sender(settings, calls, clock)
                 app.state.wechat = mini_program(settings, calls, clock)
@@ -96,13 +94,14 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
     app.state.authenticate = app.state.tokens.actor
     app.state.codes = Codes(settings.signing_key)
     app.state.detached = Detached()
+    express.install(app, ROUTERS, PREFIX)
     edge.install(app, settings)
     http.install(app, edge.headers(settings))
     edge.open_to(app, settings.cors_origins)
     refusals.watch(app)
     for router in ROUTERS:
         # not by way of a router of their own: FastAPI matches a request twice on each level
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix=PREFIX)
     app.include_router(keys)
     app.include_router(oauth)
     app.get("/health", tags=["service"], name="service_health", response_model=dict[str, str])(_health)

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from app.core import tabular
+from app.core import process, tabular
 from app.core.clock import system_clock
 from app.core.db import Database
 from app.settings import Settings
@@ -57,6 +57,7 @@ async def _timed(dsn: str) -> tuple[OrderReport, float]:
 
 def main() -> None:
     """Time the import into the database of CLUB_DATABASE_URL."""
+    process.begin()
     url = Settings().database_url
     assert url is not None
     report, seconds = asyncio.run(_timed(url.get_secret_value()))

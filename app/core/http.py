@@ -151,16 +151,16 @@ class DirectRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint = self.endpoint
-        hints = get_type_hints(endpoint, include_extras=True)
+        hints = get_type_hints(self.endpoint, include_extras=True)
         readers = [(name, _reader(hint)) for name, hint in hints.items() if name != "return"]
         readers.sort(key=lambda reader: isinstance(reader[1], _Body))
+        self.readers = readers
+        return self.answer
 
-        async def handle(request: Request) -> Response:
-            response: Response = await endpoint(**{name: await read(request) for name, read in readers})
-            return response
-
-        return handle
+    async def answer(self, request: Request) -> Response:
+        """The endpoint's answer to a request."""
+        response: Response = await self.endpoint(**{name: await read(request) for name, read in self.readers})
+        return response
 
 
 class _Body:
@@ -185,6 +185,8 @@ def _reader(hint: Any) -> Callable[[Request], Awaitable[Any]]:
 
 
 async def _dry_run(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
     text = request.query_params.get("dry_run", "false").lower()
     if text not in {"true", "1", "false", "0"}:
         raise InvalidPayload.at("/query/dry_run", "bool_parsing")

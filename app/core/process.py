@@ -1,5 +1,6 @@
 """How every process of the service begins, and how it ends undisturbed."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -12,11 +13,21 @@ from app.core import logs
 
 
 def begin(log_format: logs.Format = "console") -> None:
-    """Log to stderr; and end when the process that made this one is gone."""
+    """Log to stderr, keep the heap calm, and end when the process that made this one is gone."""
     logs.install(log_format)
+    settle_heap()
     # killed, a parent stops nobody: its children would keep the port and the database for ever
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_follow, args=(parent,), name="follow the parent", daemon=True).start()
+
+
+def settle_heap() -> None:
+    """Take what start-up has made for lasting, and look for garbage rarely.
+
+    The usual collections took a quarter of an import's time, and five times the longest wait of a request.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def _follow(parent: BaseProcess) -> None:

@@ -308,16 +308,16 @@ DECLARE
   l ledger.lot;
 BEGIN
   IF d.due_on > p_day THEN RETURN d; END IF;
-  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND pending > 0 AND spendable_from <= p_day
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND pending > 0 AND spendable_from <= p_day
            ORDER BY spendable_from, lot_no LOOP
     d := ledger.turn(d, l, 'available', p_now);
   END LOOP;
-  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_open AND available > 0 AND expires_on < p_day
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND available > 0 AND expires_on < p_day
            ORDER BY expires_on, lot_no LOOP
     d := ledger.turn(d, l, 'expired', p_now);
   END LOOP;
   d.due_on := (SELECT coalesce(min(CASE WHEN pending > 0 THEN spendable_from ELSE expires_on + 1 END), 'infinity')
-                 FROM ledger.lot WHERE member_id = d.member_id AND is_open AND pending + available > 0);
+                 FROM ledger.lot WHERE member_id = d.member_id AND pending + available > 0);
   UPDATE ledger.member_balance SET due_on = d.due_on WHERE member_id = d.member_id;
   RETURN d;
 END $$;
@@ -432,7 +432,7 @@ BEGIN
   RETURN ledger.write(d, 'earn', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
 END $$;
 
--- Earns. The plain case, nearly every one, is two statements: is it plain, and the write; anything else is done with care.
+-- Earns. The plain case, nearly every one, is judged and written in one statement; anything else is done with care.
 CREATE OR REPLACE FUNCTION ledger.earn(
   p_member uuid, p_points bigint, p_funder text, p_place text, p_cause text, p_reason text, p_booked_on date,
   p_spendable_from date, p_expires_on date, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
@@ -444,16 +444,15 @@ DECLARE
 BEGIN
   IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL OR pg_advisory_xact_lock(hashtextextended(p_cause, 1)) IS NULL
      OR pg_advisory_xact_lock_shared(ledger.period_lock(v_period)) IS NULL THEN RETURN NULL; END IF;
-  IF p_spendable_from <= p_booked_on AND p_booked_on <= least(p_expires_on, ledger.china_date(p_now))
-     AND EXISTS (SELECT FROM ledger.period WHERE period = v_period AND sealed_at IS NULL)
-     AND NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key)
-     AND NOT EXISTS (SELECT FROM ledger.lot WHERE document = p_cause AND is_live)
-  THEN
+  IF p_spendable_from <= p_booked_on AND p_booked_on <= least(p_expires_on, ledger.china_date(p_now)) THEN
     WITH balance AS (
-      -- the row lock and the write in one: the decision above reads nothing that this row's other holders change
+      -- decision, row lock and write in one: what is read beside the row is held by the locks taken above
       UPDATE ledger.member_balance
          SET available = available + p_points, version = version + 1, lots = lots + 1, due_on = least(due_on, p_expires_on + 1)
        WHERE member_id = p_member AND is_open AND owed = 0 AND due_on > p_booked_on
+         AND EXISTS (SELECT FROM ledger.period WHERE period = v_period AND sealed_at IS NULL)
+         AND NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key)
+         AND NOT EXISTS (SELECT FROM ledger.lot WHERE document = p_cause AND is_live)
       RETURNING version, lots, available, pending, held, owed
     ), lot AS (
       INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, available,
@@ -495,6 +494,7 @@ DECLARE
   v_signed bigint := CASE p_kind WHEN 'adjust' THEN -p_points ELSE p_points END;
   v_spendable bigint;
   v_taken bigint;
+  v_most int := 4;  -- lots to look at: nearly always enough, and a member may have many; else all
   v_wrong text;
 BEGIN
   IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL
@@ -521,42 +521,49 @@ BEGIN
   IF p_booked_on < ledger.china_date(p_now) THEN
     -- not all that is available today was spendable then
     v_spendable := (SELECT coalesce(sum(available), 0) FROM ledger.lot
-                     WHERE member_id = p_member AND is_open AND spendable_from <= p_booked_on AND expires_on >= p_booked_on);
+                     WHERE member_id = p_member AND spendable_from <= p_booked_on AND expires_on >= p_booked_on);
   END IF;
   IF v_spendable < p_points THEN RETURN ledger.refusal('insufficient', v_spendable); END IF;
   d.available := d.available - p_points;
   IF p_kind = 'hold' THEN d.held := d.held + p_points; END IF;
 
-  WITH spendable AS (
-    SELECT ctid, available, row_number() OVER w AS line, (sum(available) OVER w)::bigint - available AS before
-      FROM ledger.lot
-     WHERE member_id = p_member AND is_open AND available > 0 AND spendable_from <= p_booked_on AND expires_on >= p_booked_on
-    WINDOW w AS (ORDER BY expires_on, lot_no ROWS UNBOUNDED PRECEDING)
-  ), part AS (
-    SELECT ctid, line, least(available, p_points - before) AS points FROM spendable WHERE before < p_points
-  ), taken AS (
-    UPDATE ledger.lot l
-       SET available = l.available - part.points,
-           spent = l.spent + CASE v_to WHEN 'spent' THEN part.points ELSE 0 END,
-           held = l.held + CASE v_to WHEN 'held' THEN part.points ELSE 0 END,
-           reversed = l.reversed + CASE v_to WHEN 'reversed' THEN part.points ELSE 0 END
-      FROM part
-     WHERE l.ctid = part.ctid  -- nobody else moves them while the member is locked; by number it would read all lots
-    RETURNING l.lot_no, l.funder, part.points, part.line
-  ), movement AS (
-    INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
-                                 booked_on, period)
-    SELECT p_member, d.version, line, lot_no, 'available', v_to, funder, p_place, points, p_booked_on, d.period FROM taken
-  ), balance AS (
-    UPDATE ledger.member_balance SET available = d.available, held = d.held, version = d.version WHERE member_id = p_member
-  ), posting AS (
-    INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, booked_on, period,
-                                actor, request_key, request_hash, posted_at, available, pending, held, owed)
-    VALUES (p_member, d.version, p_kind, v_signed, p_cause, p_place, p_reason, p_booked_on, d.period,
-            p_actor, p_key, p_hash, p_now, d.available, d.pending, d.held, d.owed)
-  )
-  SELECT sum(points) INTO v_taken FROM taken;
-  IF v_taken IS DISTINCT FROM p_points THEN RAISE EXCEPTION 'member %: the lots do not hold the balance', p_member; END IF;
+  LOOP
+    WITH spendable AS (
+      SELECT ctid, available, row_number() OVER w AS line, (sum(available) OVER w)::bigint - available AS before
+        FROM ledger.lot
+       WHERE member_id = p_member AND available > 0 AND spendable_from <= p_booked_on AND expires_on >= p_booked_on
+      WINDOW w AS (ORDER BY expires_on, lot_no ROWS UNBOUNDED PRECEDING)
+       ORDER BY expires_on, lot_no LIMIT v_most
+    ), part AS (
+      SELECT ctid, line, least(available, p_points - before) AS points FROM spendable
+       WHERE before < p_points AND (SELECT sum(available) FROM spendable) >= p_points
+    ), taken AS (
+      UPDATE ledger.lot l
+         SET available = l.available - part.points,
+             spent = l.spent + CASE v_to WHEN 'spent' THEN part.points ELSE 0 END,
+             held = l.held + CASE v_to WHEN 'held' THEN part.points ELSE 0 END,
+             reversed = l.reversed + CASE v_to WHEN 'reversed' THEN part.points ELSE 0 END
+        FROM part
+       WHERE l.ctid = part.ctid  -- nobody else moves them while the member is locked; by number it would read all lots
+      RETURNING l.lot_no, l.funder, part.points, part.line
+    ), movement AS (
+      INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                                   booked_on, period)
+      SELECT p_member, d.version, line, lot_no, 'available', v_to, funder, p_place, points, p_booked_on, d.period FROM taken
+    ), balance AS (
+      UPDATE ledger.member_balance SET available = d.available, held = d.held, version = d.version
+       WHERE member_id = p_member AND EXISTS (SELECT FROM part)
+    ), posting AS (
+      INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, booked_on, period,
+                                  actor, request_key, request_hash, posted_at, available, pending, held, owed)
+      SELECT p_member, d.version, p_kind, v_signed, p_cause, p_place, p_reason, p_booked_on, d.period,
+             p_actor, p_key, p_hash, p_now, d.available, d.pending, d.held, d.owed WHERE EXISTS (SELECT FROM part)
+    )
+    SELECT sum(points) INTO v_taken FROM taken;
+    EXIT WHEN v_taken = p_points;
+    IF v_most IS NULL THEN RAISE EXCEPTION 'member %: the lots do not hold the balance', p_member; END IF;
+    v_most := NULL;
+  END LOOP;
 
   IF p_kind = 'hold' THEN
     INSERT INTO ledger.hold (member_id, posting_no, period, points, place, expires_at)

@@ -42,7 +42,8 @@ async def wallet(connection: Connection, member_id: UUID, today: date) -> Wallet
     """A member's points today, whether or not the sweep has been by; None without a wallet."""
     rows = await connection.fetch(
         """SELECT b.owed, l.pending, l.available, l.held, l.spendable_from, l.expires_on
-             FROM ledger.member_balance b LEFT JOIN ledger.lot l ON l.member_id = b.member_id AND l.is_open
+             FROM ledger.member_balance b LEFT JOIN ledger.lot l ON l.member_id = b.member_id
+                   AND l.pending + l.available + l.held > 0
             WHERE b.member_id = $1 ORDER BY l.spendable_from, l.lot_no""",
         member_id,
     )

@@ -108,12 +108,8 @@ LOTS_ARE_MOVEMENTS = sql_check(
 
 LOTS_ARE_KEPT = sql_check(
     "lots-kept",
-    "a lot is open while points are in it, and no wallet overlooks the day on which one matures or lapses",
+    "no wallet overlooks the day on which a lot matures or lapses",
     """
-    SELECT format('member %s lot %s: open %s with %s pending, %s available, %s held', member_id, lot_no, is_open,
-                  pending, available, held)
-      FROM ledger.lot WHERE is_open <> (pending + available + held > 0)
-    UNION ALL
     SELECT format('member %s: due on %s, a lot on %s', member_id, b.due_on, l.due_on)
       FROM ledger.member_balance b
       JOIN (SELECT member_id, min(CASE WHEN pending > 0 THEN spendable_from ELSE expires_on + 1 END) AS due_on

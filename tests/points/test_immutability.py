@@ -75,7 +75,15 @@ async def test_connections_run_as_the_service(database: Database) -> None:
     assert owned == 0
 
 
-@pytest.mark.parametrize("change", ["spent = spent + 1", "granted = granted - 1", "available = 0"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "spent = spent + 1",
+        "granted = granted - 1",
+        "available = 0",
+        "spent = spent - 5, expired = expired + 5",
+    ],
+)
 async def test_a_lots_parts_add_up(owner: asyncpg.Connection, member: UUID, change: str) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="do not add up"):
         await owner.execute(f"UPDATE ledger.lot SET {change} WHERE member_id = $1", member)

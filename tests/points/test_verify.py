@@ -38,7 +38,6 @@ TAMPERS = {
     ],
     "lots-kept": [
         "UPDATE ledger.lot SET available = 1, expires_on = '2020-01-01' WHERE member_id = $1 AND lot_no = 2",
-        "UPDATE ledger.lot SET is_open = NOT is_open WHERE member_id = $1 AND lot_no = 2",
     ],
     "versions": [
         "UPDATE ledger.member_balance SET version = version + 1 WHERE member_id = $1",
