@@ -15,8 +15,8 @@ help: ## say what there is
 
 setup: $(INSTALLED) ## make .venv with everything in it
 
-demo: $(INSTALLED) ## load the shipped data, settle the past months, serve the API
-	@exec $(BIN)/club demo
+demo: $(INSTALLED) ## load the shipped data, settle the past months, serve the API (FULL=1: the full-size network)
+	@exec $(BIN)/club demo $(if $(FULL),--full)
 
 test: check ## everything that must hold: check, then all tests on real PostgreSQL
 	$(BIN)/python -m pytest
@@ -47,7 +47,7 @@ client: ## generate the TypeScript client from docs/openapi.json and compile wha
 	cd client && npm ci --no-audit --no-fund && npm run --silent generate && npm run --silent check
 
 lock: $(INSTALLED) ## pin the dependencies anew (UPGRADE=--upgrade: at their newest)
-	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra redis --output-file requirements.lock
 	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove .venv and caches; the books stay where they are

@@ -27,7 +27,9 @@ from app.audit.models import Action
 from app.chapters import imports as dealers
 from app.core import db, embedded, logs, migrations, process, tabular
 from app.core.actors import PROGRAM_SCOPES, Actor, Reach, Role
+from app.core.catalogue import Language, text
 from app.core.clock import china_date, system_clock
+from app.core.commands import FULL_DATABASE, Commands, on_full_network
 from app.core.db import Database
 from app.core.origin import Commanded, origin
 from app.core.problems import Problem
@@ -35,18 +37,26 @@ from app.core.vault import KeyFile, WrongKeys, vault_of
 from app.identity import grants, programs
 from app.identity import service as identity
 from app.identity.models import USERNAME, AccountKind
+from app.identity.rules import PASSWORD_MIN_LENGTH, is_reserved, password_fault
 from app.identity.tokens import Tokens
 from app.members import imports as members
 from app.members import queries as member_queries
 from app.members import sealing
 from app.points import ledger, totals
+from app.reports import service as reports
+from app.reports.schemas import Figures, NetworkRead
 from app.settings import Settings, rotate_secret
 from app.settlement import service as settlement
+from app.visits import deliveries
 from app.visits import service as visits
+from app.visits.deliveries_rules import COLUMNS as DELIVERY_COLUMNS
 from app.visits.rules import COLUMNS as ORDER_COLUMNS
+from app.visits.rules import MILEAGE
 
 HELP = "The owner club's service and its books."
-app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = Commands(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+report_app = Commands(help="The network's figures.", no_args_is_help=True)
+app.add_typer(report_app, name="report")
 console = Console()
 Result = TypeVar("Result")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -58,6 +68,7 @@ class ImportKind(StrEnum):
     DEALERS = "dealers"
     MEMBERS = "members"
     ORDERS = "orders"
+    DELIVERIES = "deliveries"
 
 
 def fail(message: str) -> NoReturn:
@@ -103,10 +114,12 @@ def _key(settings: Settings) -> bytes:
 def books(settings: Settings, *, migrated: bool = False) -> Iterator[str]:
     """The DSN of a migrated database: the one configured, or the embedded server's, held while in use.
 
+    With --full the one of the full-size network beside it.
+
     Args:
-        migrated: migrate the configured one too (the embedded server's always is).
+        migrated: migrate the configured one too (the embedded server's always is), and make the full-size one.
     """
-    with _server(settings) as dsn:
+    with _server(settings, make=migrated) as dsn:
         if migrated or settings.database_url is None:
             run(_migrate(dsn, settings))
         elif not run(migrations.is_current(dsn)):
@@ -116,17 +129,27 @@ def books(settings: Settings, *, migrated: bool = False) -> Iterator[str]:
 
 
 @contextmanager
-def _server(settings: Settings) -> Iterator[str]:
+def _server(settings: Settings, *, make: bool = False) -> Iterator[str]:
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
         run(_reach(dsn))
-        yield dsn
+        yield _chosen(dsn, make)
         return
     try:
         with embedded.server(settings.data_dir) as dsn, process.undisturbed_end():
-            yield dsn
+            yield _chosen(dsn, make)
     except embedded.EmbeddedServerError as error:
         fail(str(error))
+
+
+def _chosen(dsn: str, make: bool) -> str:
+    if not on_full_network.get():
+        return dsn
+    try:
+        full = run(db.beside(dsn, FULL_DATABASE, make=make))
+    except asyncpg.InsufficientPrivilegeError as error:
+        fail(f"the database {FULL_DATABASE} cannot be made: {error}")
+    return full or fail(f"there is no database {FULL_DATABASE} yet: run `club demo --full --no-serve`")
 
 
 async def _reach(dsn: str) -> None:
@@ -205,7 +228,7 @@ def _day(text: str) -> date:
 def migrate() -> None:
     """Bring the database's schema up to this release and open the books."""
     settings = configured()
-    with _server(settings) as dsn:
+    with _server(settings, make=True) as dsn:
         run(_migrate(dsn, settings))
     console.print("schema up to date")
 
@@ -257,7 +280,7 @@ def demo(serve: Annotated[bool, typer.Option(help="serve the API when the past i
 
 async def _live_through_the_past(dsn: str, settings: Settings) -> None:
     try:
-        await demonstration.run(dsn, settings, console)
+        await (demonstration.run_full if on_full_network.get() else demonstration.run)(dsn, settings, console)
     except demonstration.ForeignBooks as error:
         fail(str(error))
     results = await wiring.verify(dsn)
@@ -293,7 +316,7 @@ async def _actor(database: Database, subject: str, life: timedelta) -> tuple[Act
         if account is None:
             return await member_queries.actor(database.pool, subject), life
         if account.is_active and account.kind == AccountKind.PROGRAM:
-            return grants.program_of(account), life
+            return grants.program_of(account), grants.program_lifetime(account, now, life)
         grant = await grants.choose(session, account.id, china_date(now)) if account.is_active else None
     return (grants.actor_of(account, grant), grants.lifetime(grant, now, life)) if grant else (None, life)
 
@@ -306,8 +329,16 @@ def rotate_key(
     settings = configured()
     if settings.secret is not None:
         fail("CLUB_SECRET is set: put a new one there, and the old one into CLUB_OLD_SECRETS")
+
+    async def rotate_on_record(database: Database) -> None:
+        # the deed first: a file that cannot be written takes it back
+        async with database.transaction() as connection:
+            dropped = {"old_ones_dropped": (None, drop_old)}
+            await audit.record(connection, Action.KEY_ROTATED, "signing-key", changes=dropped)
+            rotate_secret(settings.secret_file, keep=not drop_old)
+
     try:
-        rotate_secret(settings.secret_file, keep=not drop_old)
+        on_books(rotate_on_record)
     except OSError as error:
         fail(f"{settings.secret_file} cannot be used: {error.strerror}")
     console.print("a new key is in place: start the service again to use it", highlight=False)
@@ -329,9 +360,14 @@ def account(
         raise typer.BadParameter("members enrol; a role needs --dealer, --region or --partner as far as it reaches")
     if (role is Role.API_CLIENT) != bool(scope) or not set(scope or ()) <= PROGRAM_SCOPES:
         raise typer.BadParameter(f"a program, and it alone, needs --scope, of {', '.join(sorted(PROGRAM_SCOPES))}")
-    if not USERNAME.fullmatch(username):
-        raise typer.BadParameter("a username has 3 to 64 letters, digits and . _ @ -, the first a letter or digit")
+    if not USERNAME.fullmatch(username) or is_reserved(username):
+        raise typer.BadParameter(
+            "a username has 3 to 64 letters, digits and . _ @ -, the first a letter or digit;"
+            " not digits alone, nor a name of the service's own"
+        )
     password = "" if scope else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if not scope and (fault := password_fault(password, username)) is not None:
+        fail("the password " + text(Language.EN, f"field.{fault}", {"min_length": PASSWORD_MIN_LENGTH}))
 
     async def make(database: Database) -> str:
         async with database.session() as session:
@@ -384,13 +420,18 @@ async def _taken_in(
         case ImportKind.MEMBERS:
             return await members.import_members(database, _rows(file, members.COLUMNS, damage), now=now)
         case ImportKind.ORDERS:
-            return await visits.import_orders(database, _rows(file, ORDER_COLUMNS, damage), actor="cli", now=now)
+            rows = _rows(file, ORDER_COLUMNS, damage, MILEAGE)
+            return await visits.import_orders(database, rows, actor="cli", now=now)
+        case ImportKind.DELIVERIES:
+            return await deliveries.import_deliveries(database, _rows(file, DELIVERY_COLUMNS, damage), now=now)
 
 
-def _rows(file: Path, columns: Sequence[str], damage: list[tabular.Unreadable]) -> Iterator[tabular.Row]:
+def _rows(
+    file: Path, columns: Sequence[str], damage: list[tabular.Unreadable], optional: str | None = None
+) -> Iterator[tabular.Row]:
     """The file's rows, up to where it is damaged: they are taken all the same, and counted."""
     try:
-        yield from tabular.open_rows(file, columns)
+        yield from tabular.open_rows(file, columns, optional=optional)
     except tabular.Unreadable as error:
         damage.append(error)
 
@@ -495,6 +536,36 @@ def show_totals(
         print(sums.model_dump_json())
     else:
         console.print(_sums(f"as of {as_of or china_date(system_clock())}", sums.model_dump(exclude={"as_of"})))
+
+
+@report_app.command(name="network")
+def report_network(
+    month: Annotated[date | None, typer.Option(parser=_period, metavar="MONTH", help="else the last over")] = None,
+    as_json: Json = False,
+) -> None:
+    """The network's figures at a month's end, of the country and by region."""
+    found = on_books(lambda database: reports.read(database.pool, month, now=system_clock()))
+    figures = reports.network(found, None)
+    if as_json:
+        print(figures.model_dump_json(include={"national", "regions"}))
+    else:
+        console.print(_network(figures))
+
+
+def _network(report: NetworkRead) -> Table:
+    places = {"national": report.national, **report.regions}
+    table = Table(box=None, pad_edge=False, title=f"at the end of {report.as_of}")
+    for heading in ("", *places):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name in Figures.model_fields:
+        table.add_row(name, *(_figure(getattr(figures, name)) for figures in places.values()))
+    return table
+
+
+def _figure(value: float | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "-" if value is None else f"{value:,}"
 
 
 @app.command()

@@ -11,8 +11,12 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+import app.wiring  # noqa: F401 (what upper domains give to lower ones)
 from app.audit import refusals
 from app.audit.router import router as audit
+from app.chapters.documents_router import router as documents
+from app.chapters.materials_router import router as materials
+from app.chapters.officers_router import router as officers
 from app.chapters.router import router as chapters
 from app.core import edge, express, http, process
 from app.core.clock import Clock, system_clock
@@ -32,24 +36,42 @@ from app.identity.session_router import keys
 from app.identity.session_router import router as sessions
 from app.identity.sessions import Sessions
 from app.identity.tokens import Tokens
+from app.members.attributes_router import router as attributes
+from app.members.cards_router import router as cards
+from app.members.claims_router import router as claims
+from app.members.files_router import router as member_files
+from app.members.merging_router import router as merges
+from app.members.profiles_router import router as profiles
 from app.members.queries import actor_by_id
+from app.members.reviews_router import router as reviews
 from app.members.router import router as members
+from app.members.segments_router import router as segments
+from app.members.sign_in_router import access as member_access
 from app.members.sign_in_router import router as member_sign_in
+from app.members.transfers_router import router as transfers
+from app.members.vehicles_router import router as vehicles
 from app.members.wechat import mini_program
 from app.points.router import router as points
 from app.privacy.router import router as privacy
+from app.reports.router import router as reports
 from app.rewards.codes import Codes
+from app.rewards.guard import Guard
 from app.rewards.router import busiest as redemptions
 from app.rewards.router import router as rewards
 from app.settings import Settings
 from app.settlement.router import router as settlement
+from app.visits.deliveries_router import router as deliveries
+from app.visits.recruitment_router import router as recruitment
 from app.visits.router import router as visits
 
 PREFIX = "/api/v1"
 # tried in this order, so the busiest come first
 ROUTERS = (
-    earning, redemptions, rewards, points, visits, members, chapters, settlement, identity, sessions, accounts,
-    credentials, oidc, audit, privacy, member_sign_in,
+    earning, redemptions, rewards, points, visits, member_files, reviews, members, chapters, settlement, identity,
+    sessions, accounts, credentials, oidc, audit, privacy, member_sign_in, member_access, segments,
+    profiles, attributes, cards, vehicles, claims,
+    deliveries, recruitment, transfers, merges, officers,
+    reports, materials, documents,
 )  # fmt: skip
 
 
@@ -93,6 +115,7 @@ def create_app(settings: Settings, dsn: str, *, clock: Clock = system_clock) -> 
     app.state.sessions = Sessions(app.state.tokens, settings, actor_by_id)
     app.state.authenticate = app.state.tokens.actor
     app.state.codes = Codes(settings.signing_key)
+    app.state.guard = Guard(app.state.seals, settings)
     app.state.detached = Detached()
     express.install(app, ROUTERS, PREFIX)
     edge.install(app, settings)

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     access_token_minutes: int = Field(default=15, ge=1, description="life of an access token")
     staff_session_hours: int = Field(default=12, ge=1, description="after so long staff sign in again")
     member_session_days: int = Field(default=90, ge=1, description="after so long without a visit a member does")
+    initial_password_days: int = Field(
+        default=7, ge=1, description="a password somebody else set is changed within so long, or ends"
+    )
     oidc_issuer: str | None = Field(
         default=None, description="OpenID Connect provider for staff (https://…); without it there is none"
     )
@@ -86,6 +89,9 @@ class Settings(BaseSettings):
     sms_template_phone_change: str | None = Field(
         default=None, description="approved template with the variable code; without it the one for signing in"
     )
+    sms_template_phone_changed: str | None = Field(
+        default=None, description="approved template without variables; without it no notice goes to the former number"
+    )
     sms_base_url: str = Field(default="https://dysmsapi.aliyuncs.com", description="where the SMS provider is called")
     wechat_app_id: str | None = Field(
         default=None, description="the members' mini-program; without it nobody signs in by WeChat"
@@ -93,13 +99,26 @@ class Settings(BaseSettings):
     wechat_secret: SecretStr | None = Field(default=None, description="the mini-program's AppSecret")
     wechat_base_url: str = Field(default="https://api.weixin.qq.com", description="where WeChat is called")
     outbound_seconds: float = Field(default=5, gt=0, description="patience with the SMS provider and WeChat")
+    transfer_answer_days: int = Field(
+        default=14, ge=1, description="a transfer that the receiving chapter has not answered for so long is accepted"
+    )
+    value_classes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("D", "G", "S"), min_length=1, description="the members' value classes, comma-separated, highest first"
+    )
     ask_again_days: int = Field(default=365, ge=1, description="whoever refused consent is left in peace for so long")
     erasure_days: int = Field(default=15, ge=0, description="time to think between asking for erasure and its night")
     keep_left_members_years: int = Field(default=3, ge=0, description="then members who left are erased")
     keep_applications_days: int = Field(default=365, ge=0, description="then ended applications are deleted")
+    keep_delivery_contacts_days: int = Field(
+        default=365, ge=1, description="then who the owners were that never joined is deleted from deliveries"
+    )
     keep_rejections_days: int = Field(default=90, ge=0, description="then rows that imports refused are deleted")
     keep_provisions_years: int = Field(default=3, ge=3, description="records of what partners got; by law 3 or more")
     keep_consents_years: int = Field(default=3, ge=3, description="consents of erased members; at least as long")
+    freeze_figures_after_days: int = Field(
+        default=3, ge=0, le=27, description="a month's figures are frozen in the night after so many days of the next"
+    )
+    keep_audit_years: int = Field(default=3, ge=3, description="the audit trail; never less than 3")
     keep_owners_years: int = Field(
         default=10, ge=10, description="first-sale owners under a pseudonym; by law 10 or more"
     )
@@ -107,12 +126,30 @@ class Settings(BaseSettings):
         default=5, ge=5, description="repair orders' owners under a pseudonym; by law 5 or more"
     )
     upload_max_mib: int = Field(default=512, ge=1, description="largest import body the API accepts")
+    unpacked_max_mib: int = Field(default=2048, ge=1, description="largest upload once it is unpacked")
+    member_upload_max_mib: int = Field(default=16, ge=1, description="largest file of members the API accepts")
+    document_max_mib: int = Field(default=20, ge=1, le=20, description="largest document for chapters")
+    imports_waiting: int = Field(default=200, ge=1, description="one sender's imports not worked off yet")
+    imports_waiting_mib: int = Field(default=1024, ge=1, description="and what they have together, uploaded")
+    order_max_fen: int = Field(
+        default=20_000_000, ge=1, description="the most one repair order may be; headquarters' people may send more"
+    )
     body_max_mib: int = Field(default=1, ge=1, description="largest body of any other request")
     rate_address: str = Field(
         default="600/minute", description="requests of one address (IPv6: /64) that nobody signed in for"
     )
     rate_account: str = Field(default="600/minute", description="requests of one account or member")
     rate_client: str = Field(default="60000/minute", description="requests of one program")
+    rate_sign_in_codes: str = Field(
+        default="30/hour", description="sign-in codes asked for from one address; more where many members share one"
+    )
+    rate_all_sign_in_codes: str = Field(
+        default="600/minute", description="sign-in codes asked for by everybody; reaching it is an error in the log"
+    )
+    rate_sign_in_failures: str = Field(default="20/hour", description="wrong sign-in codes from one address")
+    rate_lookups: str = Field(default="300/hour", description="look-ups of one account at the counter")
+    rate_lookup_misses: str = Field(default="60/hour", description="look-ups of one account that find nobody")
+    rate_wrong_codes: str = Field(default="20/hour", description="members' wrong confirmation codes from one account")
     limits_storage: SecretStr | None = Field(
         default=None, description="redis://… where all processes count requests together; without it each for itself"
     )
@@ -129,7 +166,7 @@ class Settings(BaseSettings):
         default="problems", description="requests in the log: the refused, failed and slow ones, or all"
     )
 
-    @field_validator("data_keys", "old_secrets", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator("data_keys", "old_secrets", "cors_origins", "trusted_proxies", "value_classes", mode="before")
     @classmethod
     def _apart(cls, value: object) -> object:
         return tuple(filter(None, (key.strip() for key in value.split(",")))) if isinstance(value, str) else value
@@ -157,7 +194,10 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 32 characters: `openssl rand -hex 32`")
         return value
 
-    @field_validator("rate_address", "rate_account", "rate_client")
+    @field_validator(
+        "rate_address", "rate_account", "rate_client", "rate_sign_in_codes", "rate_all_sign_in_codes",
+        "rate_sign_in_failures", "rate_lookups", "rate_lookup_misses", "rate_wrong_codes",
+    )  # fmt: skip
     @classmethod
     def _is_rate(cls, value: str) -> str:
         limits.parse(value)

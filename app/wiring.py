@@ -6,15 +6,30 @@ from datetime import date
 from app.core import db
 from app.core.checks import Check
 from app.core.vault import Vault
+from app.members import fields, merging, timeline, vehicles
 from app.members.sealing import phones_readable
+from app.members.transfer_timeline import SOURCES as TRANSFER_SOURCES
+from app.members.verify import CHECKS as MEMBERS
 from app.points import ledger
+from app.points.fields import FIELDS as POINTS_FIELDS
+from app.points.timeline import SOURCES as POINTS_SOURCES
 from app.points.verify import CHECKS as POINTS
+from app.privacy.timeline import SOURCES as PRIVACY_SOURCES
 from app.privacy.verify import CHECKS as PRIVACY
 from app.settlement.service import ensure_default_contract
 from app.settlement.verify import CHECKS as SETTLEMENT
+from app.visits import queries as visits
+from app.visits.fields import FIELDS as VISITS_FIELDS
+from app.visits.merging import MOVERS as VISITS_MOVERS
+from app.visits.timeline import SOURCES as VISITS_SOURCES
 from app.visits.verify import CHECKS as VISITS
 
-CHECKS: Sequence[Check] = (*POINTS, *VISITS, *PRIVACY, *SETTLEMENT)
+vehicles.register_services(visits.last_service)
+fields.register(*POINTS_FIELDS, *VISITS_FIELDS)
+merging.register(*VISITS_MOVERS)
+timeline.register(*TRANSFER_SOURCES, *POINTS_SOURCES, *VISITS_SOURCES, *PRIVACY_SOURCES)
+
+CHECKS: Sequence[Check] = (*POINTS, *MEMBERS, *VISITS, *PRIVACY, *SETTLEMENT)
 Results = Sequence[tuple[Check, Sequence[str]]]
 """Each check with the rows that disagree."""
 

@@ -12,16 +12,18 @@ from pgqueuer import AsyncpgDriver, PgQueuer
 from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.models import Job, Schedule
 
-from app.core import db, idempotency, process
+from app.core import db, idempotency, process, tallies
 from app.core.clock import Clock, add_months, china_date, month_of, system_clock
 from app.core.db import Database
 from app.core.vault import NO_VAULT, Vault, vault_of
 from app.identity import sessions
-from app.members import sign_in_queries
+from app.members import duplicates, sign_in_queries, transfers
 from app.points import ledger
 from app.privacy import retention
+from app.reports import service as reports
 from app.settings import Settings
 from app.visits import jobs
+from app.visits.deliveries_queries import match_open
 
 log = logging.getLogger("club.worker")
 
@@ -96,7 +98,11 @@ def _register(queue: PgQueuer, database: Database, clock: Clock) -> None:
 async def _import(database: Database, job: Job, clock: Clock) -> None:
     job_id = UUID((job.payload or b"").decode())
     try:
-        await jobs.work_off(database, job_id, clock())
+        if await jobs.broke_off(database, job, job_id) > jobs.MOST_TAKEN_OVER:
+            log.error("import %s is given up: %d workers died over it", job_id, jobs.MOST_TAKEN_OVER + 1)
+            await jobs.give_up(database, job_id, clock())
+            return
+        await jobs.work_off(database, job_id, clock(), jobs.limits_of(job, Settings()))
     except jobs.Overtaken:
         log.warning("import %s was taken over by another worker", job_id)
     except _PASSING as error:
@@ -110,7 +116,7 @@ async def _import(database: Database, job: Job, clock: Clock) -> None:
 
 
 async def nightly_work(database: Database, clock: Clock) -> None:
-    """Book what matured or lapsed, make the coming months' partitions, forget what is kept no longer."""
+    """Book what matured or lapsed, make coming months' partitions, freeze figures, forget what is kept no longer."""
     now = clock()
     swept = await ledger.sweep(database.pool, now=now)
     log.info("swept %d members, %d points expired", swept.members, swept.points)
@@ -118,8 +124,15 @@ async def nightly_work(database: Database, clock: Clock) -> None:
     for ahead in range(3):
         await ledger.open_period(database.pool, add_months(this_month, ahead))
     await idempotency.forget(database.pool, now)
+    await tallies.forget(database.pool, now)
     await sign_in_queries.forget_codes(database.pool, now)
     await sessions.forget(database, now)
+    await match_open(database.pool)
+    worked = await transfers.work(database, now=now)
+    log.info("%d transfers accepted unanswered, %d members moved on their day", *worked)
+    log.info("%d pairs of members may be one person", await duplicates.find(database, now=now))
+    # before what they count is kept no longer
+    await reports.freeze_due(database, now=now, after_days=Settings().freeze_figures_after_days)
     await retention.apply(database, Settings(), now=now)
 
 

@@ -6,6 +6,7 @@ A template is migrated once a run; `dsn` is a database of one test module, made 
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -48,8 +49,8 @@ async def _execute(dsn: str, sql: str) -> None:
         await connection.close()
 
 
-@pytest.fixture(scope="session")
-async def template(server: str) -> AsyncIterator[str]:
+@asynccontextmanager
+async def migrated_template(server: str) -> AsyncIterator[str]:
     """A migrated, empty database that others are copied from."""
     name = f"club_test_{uuid4().hex[:12]}"
     await _execute(server, f'CREATE DATABASE "{name}"')
@@ -61,15 +62,29 @@ async def template(server: str) -> AsyncIterator[str]:
         await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture(scope="module")
-async def dsn(server: str, template: str) -> AsyncIterator[str]:
-    """A fresh database for one test module; what its tests commit stays in it."""
+@pytest.fixture(scope="session")
+async def template(server: str) -> AsyncIterator[str]:
+    """A migrated, empty database that others are copied from."""
+    async with migrated_template(server) as name:
+        yield name
+
+
+@asynccontextmanager
+async def fresh_database(server: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a copy of the template, for the life of the block."""
     name = f"club_test_{uuid4().hex[:12]}"
     await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield with_database(server, name)
     finally:
         await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+async def dsn(server: str, template: str) -> AsyncIterator[str]:
+    """A fresh database for one test module; what its tests commit stays in it."""
+    async with fresh_database(server, template) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,16 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic_core import PydanticUndefined
+from starlette.routing import BaseRoute
 
 import app as package
-from app.core.actors import PROGRAM_SCOPES, Right, Role
+from app.core.actors import PROGRAM_SCOPES, Role
 from app.core.catalogue import Language, texts
 from app.core.http import Requires
 from app.core.problems import Problem
-from app.main import ROUTERS, create_app
+from app.identity.oauth_router import router as oauth
+from app.identity.session_router import keys
+from app.main import PREFIX, ROUTERS, create_app
 from app.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -40,7 +43,7 @@ def openapi() -> str:
 
 
 class Access(NamedTuple):
-    """A route and who may call it; `requires` is None where nobody is asked for."""
+    """A route (its whole path) and who may call it; `requires` is None where nobody is asked for."""
 
     method: str
     path: str
@@ -49,15 +52,20 @@ class Access(NamedTuple):
 
 
 def access() -> list[Access]:
-    """Every route under /api/v1, by path."""
-    routes = [route for router in ROUTERS for route in router.routes]
-    found = [
+    """Every route, by path."""
+    found = [entry._replace(path=PREFIX + entry.path) for router in ROUTERS for entry in _routes(router.routes)]
+    for routes in (keys.routes, oauth.routes, api().routes):
+        found += _routes(routes)
+    return sorted(found, key=lambda entry: (entry.path, entry.method))
+
+
+def _routes(routes: Iterable[BaseRoute]) -> list[Access]:
+    return [
         Access(method, route.path_format, route.name, next(_requirements(route.dependant), None))
         for route in routes
-        if isinstance(route, APIRoute)
+        if isinstance(route, APIRoute) and route.include_in_schema
         for method in route.methods or ()
     ]
-    return sorted(found, key=lambda entry: (entry.path, entry.method))
 
 
 def _requirements(dependant: Dependant) -> Iterator[Requires]:
@@ -67,19 +75,17 @@ def _requirements(dependant: Dependant) -> Iterator[Requires]:
         yield from _requirements(dependency)
 
 
-def _expected() -> dict[str, dict[Role, str]]:
-    table: dict[str, dict[Role, str]] = {}
-    for line in Path(__file__).with_name("permissions.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            operation, *cells = line.split()
-            whole = (cell * 3 if len(cell) == 1 else cell for cell in cells)
-            table[operation] = dict(zip(Role, whole, strict=True))
-    return table
+PERMISSIONS = Path(__file__).with_name("permissions.txt")
+
+
+def _expected() -> dict[str, list[str]]:
+    lines = (line.split() for line in PERMISSIONS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return {operation: cells for operation, *cells in lines}
 
 
 EXPECTED = _expected()
-"""What each role gets of each operation for its own, another's, and what is not there (tests/permissions.txt)."""
-WORDS = {"yyy": "✓", "yy.": "all", "y..": "own", "---": "", "...": "none here"}
+"""What each role, in their order, gets of each operation for its own, another's, and what is not there; or `open`."""
+WORDS = {"y": "✓", "yy.": "all", "y..": "own", "-": "", ".": "none"}
 
 
 def access_table() -> str:
@@ -92,14 +98,15 @@ def _access_row(entry: Access) -> Row:
     start = [f"{entry.method} {entry.path}", f"`{entry.operation}`"]
     if entry.requires is None:
         return [*start, *("anyone" for _ in PEOPLE), "anyone"]
-    expected = EXPECTED.get(entry.operation, {})
-    cells = (expected.get(role, "?") for role in PEOPLE)
-    return [*start, *(WORDS.get(cell, cell) for cell in cells), _scope(entry.requires.rights)]
+    expected = dict(zip(Role, EXPECTED.get(entry.operation, ["?"] * len(Role)), strict=True))
+    return [*start, *(WORDS.get(expected[role], expected[role]) for role in PEOPLE), _scope(entry.requires)]
 
 
-def _scope(rights: frozenset[Right]) -> str:
-    scopes = sorted(rights & PROGRAM_SCOPES)
-    return " or ".join(f"`{scope}`" for scope in scopes) if rights else "any scope"
+def _scope(requires: Requires) -> str:
+    if not requires.rights:
+        return "any scope"
+    scopes = " or ".join(f"`{scope}`" for scope in sorted(requires.rights & PROGRAM_SCOPES))
+    return f"{scopes} and `{requires.also}`" if scopes and requires.also else scopes
 
 
 # --- problems ---

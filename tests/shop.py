@@ -40,7 +40,8 @@ class Shop:
         self.director = api.token(Role.CARE_DIRECTOR, dealer="BJ001")
         self.foreign = api.token(Role.SERVICE_ADVISOR, dealer="SH001")
         self.program = api.token(
-            Role.API_CLIENT, scopes="points:earn points:redeem points:reverse orders:write orders:cancel orders:read"
+            Role.API_CLIENT,
+            scopes="points:earn points:redeem points:reverse orders:write orders:cancel orders:read records:export",
         )
 
     @classmethod

@@ -14,7 +14,7 @@ from app.core.problems import Problem
 from tests import generated
 
 ZH, EN = texts(Language.ZH), texts(Language.EN)
-OTHER_SECTIONS = {"field", "warning", "sms", "export"}
+OTHER_SECTIONS = {"field", "warning", "sms", "export", "filter", "timeline", "import-fault", "import-right"}
 
 
 def _placeholders(text: str) -> set[str]:

@@ -248,8 +248,12 @@ def test_the_first_account(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("dms2", "--role", "api_client"),
         ("dms2", "--role", "api_client", "--scope", "accounts:write"),
         ("a:b", "--role", "api_client", "--scope", "points:read"),
+        ("1000000008", "--role", "api_client", "--scope", "points:read"),
+        ("System", "--role", "auditor"),
     ):
         assert account(*arguments).exit_code == 2
+    weak = account("clerk", "--role", "auditor", typed="password1234\npassword1234\n")
+    assert (weak.exit_code, "the password is one that many people use" in weak.stderr) == (1, True)
 
 
 def test_a_secret_that_cannot_be_kept(command: Command, dsn: str, tmp_path: Path):

@@ -47,7 +47,10 @@ def test_locks_pin_what_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
     asked = {
-        LOCKS[0]: project["project"]["dependencies"],
+        LOCKS[0]: [
+            *project["project"]["dependencies"],
+            *(entry for extra in project["project"]["optional-dependencies"].values() for entry in extra),
+        ],
         LOCKS[1]: [entry for group in groups.values() for entry in group if isinstance(entry, str)],
     }
     for lock, lines in asked.items():

@@ -4,20 +4,26 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import date
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import SQLModel, col, select
 
 from app.core.actors import Actor, Role, acting
-from app.core.db import Database, unrestricted
+from app.core.clock import china_date
+from app.core.db import Database, insert_rows, new_id, raw, unrestricted
 from app.members.models import Application, Member, Ownership, StatusChange
+from app.points import ledger
+from app.points.ledger import Earning, Request
 from app.settlement import service as settlement
 from app.settlement.models import Statement, StatementLine
 from tests.api import Api, running_api
 from tests.members.conftest import car
-from tests.shop import Person, Shop
+from tests.now import NOW
+from tests.shop import Person, Shop, order
 
+TODAY = china_date(NOW)
 HQ = Actor("hq", Role.HQ_ADMIN)
 BJ = Actor("director.bj001", Role.CARE_DIRECTOR, "BJ001")
 SH = Actor("advisor.sh001", Role.SERVICE_ADVISOR, "SH001")
@@ -43,13 +49,166 @@ async def rows(dsn: str) -> AsyncIterator[Api]:
 
 @pytest.fixture(scope="module")
 async def people(rows: Api) -> dict[str, Person]:
-    """A member of BJ001 and one of SH001, each with an application elsewhere; May is settled."""
+    """A member of BJ001 and one of SH001 with points; each dealer with an application, an order, an import, staff."""
     shop = await Shop.open(rows)
     people = {dealer: await shop.member(dealer=dealer, points=100) for dealer in ("BJ001", "SH001")}
     for serial, dealer in enumerate(people, 700_001):
         applicant = {"name": "王芳", "phone": f"138{serial:08d}", "vin": car(serial), "source": "event"}
         assert (await shop.post("/applications", applicant | {"dealer_code": dealer}, shop.hq))[0] == 201
+        await of_member(shop, people[dealer], dealer)
+        await of_dealer(rows.db.pool, dealer)
+    await rows.db.pool.execute(PROGRAM, new_id(), NOW)
+    await rows.db.pool.execute(CODE, NOW)
     return people
+
+
+async def of_member(shop: Shop, member: Person, dealer: str) -> None:
+    """What there is of a member: an order, a hold, a session, a WeChat user, answers about its data."""
+    assert (await shop.post("/repair-orders", order(member.vin, dealer_code=dealer), shop.hq))[0] == 201
+    held = {"member_id": str(member.id), "points": 10, "order_no": "RO-1", "dealer_code": dealer}
+    assert (await shop.post("/holds", held, shop.program))[0] == 201
+    for statement in OF_MEMBER:
+        await shop.pool.execute(statement, member.id, NOW)
+
+
+async def of_dealer(pool: asyncpg.Pool, dealer: str) -> None:
+    """What there is of a dealer: an import, a contract, one of its staff, who is signed in and has sent a request."""
+    for statement in OF_DEALER:
+        await pool.execute(statement, new_id(), dealer, NOW)
+
+
+OF_MEMBER = (
+    """WITH s AS (INSERT INTO login_session (id, member_id, role, device, opened_at, refreshed_at, expires_at)
+                  VALUES (gen_random_uuid(), $1, 'member', 'phone', $2, $2, $2) RETURNING id)
+       INSERT INTO refresh_token (digest, session_id, issued_at) SELECT sha256(id::text::bytea), id, $2 FROM s""",
+    "INSERT INTO wechat_user (app_id, openid, member_id, linked_at) VALUES ('app', $1::uuid::text, $1, $2)",
+    """WITH c AS (INSERT INTO consent (id, member_id, purpose, partner_code, partner_name, version, decision, channel,
+                                       by_guardian, at, recorded_by)
+                  VALUES (gen_random_uuid(), $1, 'partner', 'tea', '茶馆', 1, 'given', 'app', false, $2, 'me')
+                  RETURNING id)
+       INSERT INTO provision (id, member_id, consent_id, partner_code, partner_name, kinds, reason, at, recorded_by)
+       SELECT gen_random_uuid(), $1, id, 'tea', '茶馆', '{name}', 'perk', $2, 'hq' FROM c""",
+    "INSERT INTO member_birth (member_id, born_on, recorded_at, recorded_by) VALUES ($1, '1980-01-01', $2, 'hq')",
+    "INSERT INTO erasure (member_id, requested_at, requested_by, due_on) VALUES ($1, $2, 'me', '2027-01-01')",
+    "INSERT INTO member_profile (member_id, updated_at, updated_by, version) VALUES ($1, $2, 'me', 1)",
+    """INSERT INTO member_attribute (id, member_id, attribute_key, value)
+       SELECT gen_random_uuid(), $1, 'hobby', 'food' WHERE $2::timestamptz IS NOT NULL""",
+    """INSERT INTO household_person (id, member_id, relation, is_minor, recorded_at, recorded_by)
+       VALUES (gen_random_uuid(), $1, 'spouse', false, $2, 'me')""",
+    """INSERT INTO member_note (id, member_id, text, is_pinned, written_at, written_by, version)
+       VALUES (gen_random_uuid(), $1, 'x', false, $2, 'me', 1)""",
+    """INSERT INTO vehicle_mileage (id, vin, km, read_on, source, is_drop, noted_by, noted_at)
+       SELECT gen_random_uuid(), vin, 100, since, 'staff', false, 'me', $2 FROM ownership WHERE member_id = $1""",
+    """INSERT INTO vehicle_claim (id, vin, claimant_id, bought_on, proof, status, asked_by, asked_at)
+       VALUES (gen_random_uuid(), 'LJCPCBLCX11000237', $1, '2026-11-01', '发票', 'asked', 'me', $2)""",
+    """INSERT INTO transfer (id, member_id, from_dealer_code, reason, status, asked_as, asked_by, asked_at, answer_by)
+       SELECT gen_random_uuid(), id, dealer_code, '搬家', 'asked', 'member', member_no, $2, '2026-12-05'
+         FROM member WHERE id = $1""",
+)
+OF_DEALER = (
+    """INSERT INTO import_job (id, owner, dealer_code, only_dealers, format, dry_run, status, bytes, line, read, posted,
+                               already_known, refused, points, created_at)
+       VALUES ($1, 'me', $2, ARRAY[$2], 'csv', false, 'failed', 1, 0, 1, 0, 0, 1, 0, $3)""",
+    "INSERT INTO import_chunk (job_id, seq, content) SELECT id, 0, '' FROM import_job WHERE dealer_code = $2"
+    " AND $1 <> id AND created_at = $3",
+    "INSERT INTO import_rejection (job_id, line, reason, row) SELECT id, 1, 'vin', 'x' FROM import_job"
+    " WHERE dealer_code = $2 AND $1 <> id AND created_at = $3",
+    """INSERT INTO contract (id, dealer_code, valid_from, rate_fen_per_thousand, charging, confirm_days)
+       VALUES ($1, $2, $3::timestamptz::date, 5000, 'redemption', 10)""",
+    """WITH a AS (INSERT INTO account (id, username, name, kind, scopes, is_active, created_at, version)
+                  VALUES ($1, 'staff.' || $2, '李', 'person', '{}', true, $3, 1) RETURNING id),
+            c AS (INSERT INTO credential (account_id, must_change, is_demo, changed_at)
+                  SELECT id, false, false, $3 FROM a),
+            f AS (INSERT INTO second_factor (account_id, sealed_secret, created_at) SELECT id, '', $3 FROM a),
+            r AS (INSERT INTO recovery_code (account_id, digest) SELECT id, '' FROM a),
+            e AS (INSERT INTO external_identity (account_id, email) SELECT id, $2 || '@example.com' FROM a),
+            h AS (INSERT INTO sign_in_handover (digest, account_id, challenge, expires_at)
+                  SELECT sha256($2::bytea), id, '', $3 FROM a)
+       INSERT INTO account_grant (id, account_id, role, dealer_code, valid_from, granted_by, granted_at)
+       SELECT $1, id, 'service_advisor', $2, $3::timestamptz::date, 'hq', $3 FROM a""",
+    """WITH s AS (INSERT INTO login_session (id, account_id, role, place, device, opened_at, refreshed_at, expires_at)
+                  SELECT $1, id, 'service_advisor', $2, 'desk', $3, $3, $3 FROM account WHERE username = 'staff.' || $2
+                  RETURNING id)
+       INSERT INTO refresh_token (digest, session_id, issued_at) SELECT sha256(id::text::bytea), id, $3 FROM s""",
+    """INSERT INTO idempotency_record (caller, key, request_hash, status, body, created_at)
+       VALUES ('staff.' || $2, $1::uuid::text, '', 201, '', $3)""",
+    """INSERT INTO chapter_officer (id, dealer_code, office, name, since, version)
+       VALUES ($1, $2, 'president', '李', $3::timestamptz::date, 1)""",
+    """WITH m AS (INSERT INTO material (id, name, kind, unit, is_offered, stock, version)
+                  VALUES ($1, $2, 'gift', '件', true, 9, 1) RETURNING id),
+            r AS (INSERT INTO material_request (id, dealer_code, status, asked_by, asked_at)
+                  VALUES ($1, $2, 'asked', 'me', $3) RETURNING id),
+            l AS (INSERT INTO material_request_line (request_id, material_id, quantity) SELECT r.id, m.id, 1 FROM r, m)
+       INSERT INTO material_movement (id, material_id, request_id, change, at, by)
+       SELECT r.id, m.id, r.id, 1, $3, 'me' FROM r, m""",
+    """WITH d AS (INSERT INTO document (id, title, is_published, latest, version)
+                  VALUES ($1, '规', true, 1, 1) RETURNING id),
+            v AS (INSERT INTO document_version (document_id, number, media_type, size, sha256, content, uploaded_by,
+                                                uploaded_at)
+                  SELECT id, 1, 'application/pdf', 0, '', '', 'hq', $3 FROM d RETURNING document_id)
+       INSERT INTO document_reading (id, document_id, number, reader, place, at)
+       SELECT document_id, document_id, 1, 'me', $2, $3 FROM v""",
+    """INSERT INTO chapter_target (dealer_code, period, members, version)
+       SELECT $2, to_char($3::timestamptz, 'YYYY'), 100, 1 WHERE $1::uuid IS NOT NULL""",
+)
+PROGRAM = """
+WITH a AS (INSERT INTO account (id, username, name, kind, scopes, is_active, created_at, version)
+           VALUES ($1, 'dms', 'DMS', 'program', '{}', true, $2, 1) RETURNING id)
+INSERT INTO client_secret (id, account_id, digest, created_at) SELECT id, id, '', $2 FROM a"""
+CODE = "INSERT INTO sign_in_code (phone_digest, expires_at, tries, sent_at) VALUES ('x', $1, 0, '{}')"
+
+WALLS = {
+    # of HQ; BJ001's director; SH001's advisor; the manager of the region BJ; a partner's clerk; SH001's member
+    "repair_order": (2, 1, 1, 1, 0, 1),
+    "import_job": (2, 1, 1, 1, 0, 0),
+    "import_chunk": (2, 1, 1, 1, 0, 0),
+    "import_rejection": (2, 1, 1, 1, 0, 0),
+    "contract": (3, 2, 2, 2, 1, 1),  # the general terms are everybody's
+    "account": (3, 1, 1, 1, 0, 0),
+    "account_grant": (2, 1, 1, 1, 0, 0),
+    "client_secret": (1, 0, 0, 0, 0, 0),
+    "credential": (2, 1, 1, 1, 0, 0),
+    "second_factor": (2, 1, 1, 1, 0, 0),
+    "recovery_code": (2, 1, 1, 1, 0, 0),
+    "external_identity": (2, 1, 1, 1, 0, 0),
+    "sign_in_handover": (2, 1, 1, 1, 0, 0),
+    "login_session": (4, 2, 2, 2, 0, 1),
+    "refresh_token": (4, 2, 2, 2, 0, 1),
+    "wechat_user": (2, 1, 1, 1, 0, 1),
+    "sign_in_code": (1, 0, 0, 0, 0, 0),
+    "consent": (2, 1, 1, 1, 0, 1),
+    "provision": (2, 1, 1, 1, 0, 1),
+    "member_birth": (2, 1, 1, 1, 0, 1),
+    "erasure": (2, 1, 1, 1, 0, 1),
+    "member_profile": (2, 1, 1, 1, 0, 1),
+    "member_attribute": (2, 1, 1, 1, 0, 1),
+    "household_person": (2, 1, 1, 1, 0, 1),
+    "member_note": (2, 1, 1, 1, 0, 0),  # among those who care for the member
+    "member_place": (2, 1, 1, 1, 0, 1),
+    "vehicle_mileage": (2, 1, 1, 1, 0, 1),
+    "vehicle_claim": (2, 1, 1, 1, 0, 1),
+    "transfer": (2, 1, 1, 1, 0, 1),
+    "chapter_officer": (2, 1, 1, 1, 0, 0),
+    "chapter_target": (2, 1, 1, 1, 0, 0),
+    "material_request": (2, 1, 1, 1, 0, 0),
+    "material_request_line": (2, 1, 1, 1, 0, 0),
+    "material_movement": (2, 1, 1, 1, 0, 0),
+    "document_reading": (2, 1, 1, 1, 0, 0),
+    "ledger.member_balance": (2, 1, 1, 1, 0, 1),
+    "ledger.lot": (4, 2, 2, 2, 0, 2),
+    "ledger.hold": (2, 1, 1, 1, 0, 1),
+    "ledger.posting": (6, 3, 3, 3, 0, 3),
+    "ledger.movement": (6, 3, 3, 3, 0, 3),
+    "ledger.entry": (12, 6, 6, 6, 0, 6),
+}
+
+OPEN = {
+    "region", "dealer", "chapter", "vehicle", "service_interval", "order_rule", "privacy_notice",
+    "tally", "sign_in_attempt", "material", "document", "document_version",
+    "ledger.period", "ledger.rollup", "ledger.rollup_watermark",
+    "alembic_version", "pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics",
+}  # fmt: skip
+"""Of nobody: the network and its rules; keyed digests; sums; the machinery's own."""
 
 
 async def seen(database: Database, actor: Actor, table: type[SQLModel]) -> int:
@@ -57,6 +216,89 @@ async def seen(database: Database, actor: Actor, table: type[SQLModel]) -> int:
     with as_caller(actor):
         async with database.session() as session:
             return len((await session.scalars(select(table))).all())
+
+
+async def counted(database: Database, actor: Actor, table: str) -> int:
+    """How many rows of a table or view the caller's session finds, without any condition."""
+    with as_caller(actor):
+        async with database.session() as session:
+            found: int = await (await raw(session)).fetchval(f"SELECT count(*) FROM {table}")
+            return found
+
+
+@pytest.mark.parametrize("table", WALLS)
+async def test_a_forgotten_filter_finds_nothing_foreign(rows: Api, people: dict[str, Person], table: str) -> None:
+    me = Actor("me", Role.MEMBER, member_id=people["SH001"].id)
+    assert tuple([await counted(rows.db, actor, table) for actor in (HQ, BJ, SH, NORTH, PARTNER, me)]) == WALLS[table]
+
+
+async def test_every_table_is_under_the_wall_or_open_on_purpose(rows: Api) -> None:
+    tables = await rows.db.pool.fetch(
+        """SELECT format('%s%s', nullif(nspname, 'public') || '.', relname) AS name, relrowsecurity AS walled
+             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE nspname IN ('public', 'ledger') AND relkind IN ('r', 'p')
+              AND has_table_privilege('club_app', c.oid, 'SELECT')"""
+    )
+    assert {row["name"] for row in tables if not row["walled"]} == OPEN
+
+
+async def test_a_program_sees_what_its_dealers_have(rows: Api, people: dict[str, Person]) -> None:
+    both = Actor("dms", Role.API_CLIENT, dealer_codes=frozenset({"SH001", "BJ001"}))
+    one = Actor("dms", Role.API_CLIENT, dealer_codes=frozenset({"SH001"}))
+    for table in ("repair_order", "import_job", "ledger.posting"):
+        assert await counted(rows.db, both, table) == WALLS[table][0]
+        assert await counted(rows.db, one, table) == WALLS[table][2]
+    assert await counted(rows.db, one, "client_secret") == 1, "its own"
+
+
+async def test_a_file_for_two_dealers_is_not_one_dealers(rows: Api, people: dict[str, Person]) -> None:
+    job = "UPDATE import_job SET only_dealers = $1 WHERE dealer_code = 'BJ001'"
+    await rows.db.pool.execute(job, ["BJ001", "SH001"])
+    try:
+        assert await counted(rows.db, BJ, "import_job") == 0
+        assert await counted(rows.db, BJ, "import_rejection") == 0
+    finally:
+        await rows.db.pool.execute(job, ["BJ001"])
+
+
+async def test_answers_to_requests_are_who_sent_them(rows: Api, people: dict[str, Person]) -> None:
+    mine = Actor("staff.BJ001", Role.SERVICE_ADVISOR, "BJ001")
+    assert await counted(rows.db, mine, "idempotency_record") == 1
+    assert await counted(rows.db, BJ, "idempotency_record") == 0
+
+
+async def test_nobody_gives_himself_a_role_elsewhere(rows: Api, people: dict[str, Person]) -> None:
+    mine = Actor("staff.BJ001", Role.CARE_DIRECTOR, "BJ001")
+    grant = """INSERT INTO account_grant (id, account_id, role, dealer_code, valid_from, granted_by, granted_at)
+               SELECT $1, id, 'care_director', $2, '2026-01-01', 'me', now() FROM account
+                WHERE username = 'staff.BJ001'"""
+    with as_caller(mine):
+        for dealer in ("SH001", None):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+                async with rows.db.session() as session:
+                    await (await raw(session)).execute(grant, new_id(), dealer)
+        async with rows.db.session() as session:
+            assert await (await raw(session)).execute(grant, new_id(), "BJ001") == "INSERT 0 1"
+            await session.rollback()
+
+
+async def test_months_of_the_ledger_are_not_read_around_the_wall(rows: Api, people: dict[str, Person]) -> None:
+    with as_caller(SH), pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with rows.db.session() as session:
+            await (await raw(session)).fetch("SELECT * FROM ledger.movement_2026_11")
+
+
+async def test_who_works_here_shows_where_else(rows: Api, people: dict[str, Person]) -> None:
+    async with rows.db.transaction(undo=True) as connection:
+        await connection.execute(
+            """INSERT INTO account_grant (id, account_id, role, dealer_code, valid_from, granted_by, granted_at)
+               SELECT $1, id, 'care_staff', 'SH001', '2026-01-01', 'hq', now() FROM account
+                WHERE username = 'staff.BJ001'""",
+            new_id(),
+        )
+        await connection.execute("SET LOCAL club.reach = 'dealer'; SET LOCAL club.dealer = 'BJ001'")
+        places = await connection.fetch("SELECT dealer_code FROM account_grant ORDER BY 1")
+        assert [place for (place,) in places] == ["BJ001", "SH001"]
 
 
 @pytest.mark.parametrize("table", [Member, Application, Ownership, StatusChange])
@@ -108,3 +350,24 @@ async def test_without_a_setting_nothing_is_seen(rows: Api, people: dict[str, Pe
     async with rows.db.transaction() as connection:
         await connection.execute("SET LOCAL club.reach = ''")
         assert await connection.fetchval("SELECT count(*) FROM member") == 0
+
+
+async def test_posting_does_not_ask_the_wall(rows: Api, people: dict[str, Person]) -> None:
+    async with rows.db.transaction(undo=True) as connection:
+        await connection.execute("SET LOCAL club.reach = ''")
+        earning = Earning(people["SH001"].id, 10, "HQ", "HQ", "campaign:wall", TODAY, TODAY, TODAY)
+        assert (await ledger.earn(connection, earning, Request("hq", "wall", NOW))).points == 10
+        assert await connection.fetchval("SELECT count(*) FROM ledger.posting") == 0
+        assert await connection.fetchval("SELECT count(*) FROM ledger.entry") == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 21])
+async def test_rows_are_written_whatever_their_number(rows: Api, count: int) -> None:
+    async with rows.db.transaction(undo=True) as connection:
+        records = [(new_id(), "HQ", "csv", False, "done", 1, 0, 0, 0, 0, 0, 0, NOW) for _ in range(count)]
+        columns = [
+            "id", "owner", "format", "dry_run", "status", "bytes", "line", "read", "posted", "already_known", "refused",
+            "points", "created_at",
+        ]  # fmt: skip
+        await insert_rows(connection, "import_job", columns, records)
+        assert await connection.fetchval("SELECT count(*) FROM import_job WHERE owner = 'HQ'") == count

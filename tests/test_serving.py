@@ -191,6 +191,46 @@ def test_an_endless_head_is_refused(port: int):
     assert statuses(talk(port, request(CLOSE, b"X: " + b"a" * 30_000, line=b"GET /health HTTP/1.1"))) == [200]
 
 
+CHUNKED = request(b"Transfer-Encoding: chunked", body=b"2\r\n{}\r\n")
+
+
+@pytest.mark.parametrize(("start", "flood"), [
+    (b"0\r\n", b"a:b\r\n" * 1_600),
+    (b"0\r\na:", b"b" * 8_000),
+    (b"", b"1;" + b"x" * 8_000 + b"\r\n \r\n"),
+])  # fmt: skip
+def test_what_comes_around_a_body_has_an_end(port: int, start: bytes, flood: bytes):
+    taken = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection, suppress(ConnectionError):
+        connection.sendall(CHUNKED + start)
+        for _ in range(600):
+            connection.sendall(flood)
+            taken += len(flood)
+            time.sleep(0.002)
+    # what lies in the kernel's buffers nobody has read
+    assert taken < 2_000_000
+
+
+def test_trailers_are_nobodys_headers(port: int):
+    trailers = request(
+        CLOSE,
+        b"Transfer-Encoding: chunked",
+        body=b"2\r\n{}\r\n0\r\nContent-Type: text/plain\r\nX-Forwarded-For: 1\r\n\r\n",
+    )
+    assert statuses(talk(port, trailers)) == [422]
+
+
+def test_a_body_in_the_smallest_pieces_is_read(port: int):
+    body = b"{" + b" " * 40_000 + b"}"
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    said = talk(
+        port,
+        request(CLOSE, b"Transfer-Encoding: chunked"),
+        *(pieces[n : n + 8_000] for n in range(0, len(pieces), 8_000)),
+    )
+    assert statuses(said) == [422]
+
+
 @pytest.mark.parametrize(
     ("pieces", "answered"),
     [

@@ -187,6 +187,26 @@ async def test_a_job_that_breaks_down_is_parked_and_says_so(shop: Shop, dsn: str
     assert (status, job["fault"]) == (200, "an unexpected error; what was posted stands: send the file again")
 
 
+@pytest.mark.parametrize(("retries", "becomes"), [(0, "failed"), (1, "done")])
+async def test_a_job_over_which_six_workers_died_is_given_up(shop: Shop, dsn: str, retries: int, becomes: str):
+    member = await shop.member()
+    job_id = await upload(shop, orders_of(member, 3))
+    # as they leave it: begun, picked up by each, and once more for each retry that a worker asked for itself
+    async with shop.pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE import_job SET status = 'running' WHERE id = $1", job_id)
+        await connection.execute(
+            """WITH queued AS (UPDATE pgqueuer SET attempts = $2 WHERE payload = $1 RETURNING id)
+               INSERT INTO pgqueuer_log (job_id, status, entrypoint, priority)
+               SELECT id, 'picked', $3, 0 FROM queued, generate_series(1, 6)""",
+            str(job_id).encode(), retries, jobs.ENTRYPOINT,
+        )  # fmt: skip
+    with process(work, dsn):
+        assert (await ended(shop, job_id))[0] == becomes
+    points = 0 if becomes == "failed" else 3 * 123
+    assert await shop.wallet(member) == (points, 0, 0, 0)
+    assert await shop.pool.fetchval("SELECT count(*) FROM import_chunk WHERE job_id = $1", job_id) == 0
+
+
 async def test_a_database_lost_for_a_moment_is_waited_for(shop: Shop, dsn: str):
     member = await shop.member()
     with process(lose_the_database_once, dsn):

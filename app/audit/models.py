@@ -20,6 +20,7 @@ class Action(StrEnum):
     DELETED = "deleted"
     REFUSED = "refused"
     UNMASKED = "unmasked"
+    LOOKED_UP = "looked-up"
     EXPORTED = "exported"
     IMPORTED = "imported"
     CLOSED = "closed"

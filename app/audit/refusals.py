@@ -20,7 +20,7 @@ from app.core.problems import NotFound, Problem, Unauthenticated
 log = logging.getLogger("club.audit")
 
 A_MINUTE, OF_ALL = 60, 3_000
-"""How many refusals a minute are recorded of one caller, and of all callers of a process."""
+"""How many refusals a minute are recorded of one caller, and of all callers of a process: known ones, and nobody."""
 
 Answer = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -80,12 +80,14 @@ class Refusals:
     """Records what an app refuses. An app has one: `request.app.state.refusals`."""
 
     def __init__(self) -> None:
-        self._allowance = Allowance()
+        # each its own: whoever floods us without a name does not hide what somebody with a name tries
+        self._of_known, self._of_nobody = Allowance(), Allowance()
 
     async def keep(self, request: Request, outcome: str) -> None:
         """Record a refusal in a transaction of its own, while the allowance lasts."""
         actor, source = acting.get(), origin.get()
-        if not self._allowance.has_room(actor.subject if actor else f"from {source.address}", source.now()):
+        allowance, caller = (self._of_known, actor.subject) if actor else (self._of_nobody, str(source.address))
+        if not allowance.has_room(caller, source.now()):
             return
         kind, ids = _target(request)
         await service.record(request.app.state.db.pool, Action.REFUSED, kind, ids, outcome=outcome)
@@ -112,7 +114,7 @@ def tells(request: Request, problem: Problem) -> bool:
         case 403:
             return True
         case 404:
-            return isinstance(problem, NotFound) and actor is not None and actor.role.reach is not Reach.ALL
+            return isinstance(problem, NotFound) and actor is not None and actor.reach is not Reach.ALL
         case 429:
             return actor is not None or _claimed() is not None
         case _:

@@ -71,5 +71,5 @@ def _author(actor: Actor | None, operator: str | None) -> dict[str, str | None]:
 
 
 def _reach(actor: Actor) -> str:
-    place = actor.dealer_code or actor.region_code or actor.partner_code
-    return f"{actor.role.reach}:{place}" if place else actor.role.reach.value
+    place = ",".join(sorted(actor.dealers)) or actor.region_code or actor.partner_code
+    return f"{actor.reach}:{place}" if place else actor.reach.value

@@ -15,6 +15,24 @@ class DealerExists(Problem):
     status, type = 409, "dealer-exists"
 
 
+class OfficeTaken(Problem):
+    """Somebody else holds the office in these days, and it has one holder."""
+
+    status, type = 409, "office-taken"
+
+
+class MaterialExists(Problem):
+    """The catalogue has something of this name already."""
+
+    status, type = 409, "material-exists"
+
+
+class StockShort(Problem):
+    """There is less of a material than is to go."""
+
+    status, type = 409, "stock-short"
+
+
 class ChapterExists(Problem):
     """The dealer has a chapter; it has none or one."""
 

@@ -5,22 +5,22 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import ColumnElement, Select, false, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from app.chapters.models import Chapter, Dealer, Region
+from app.chapters.models import Chapter, Dealer, Officer, Region, Target
 from app.core.actors import Actor, Reach
 from app.core.db import Connection, Database
 from app.core.problems import InvalidPayload
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Dealer staff see their own dealer, a regional manager the region's; everyone else sees the network."""
-    match actor.role.reach:
+    """Who is bound to dealers or a region sees those; everyone else sees the network."""
+    match actor.reach:
         case Reach.DEALER:
-            return col(Dealer.code) == actor.dealer_code
+            return col(Dealer.code).in_(sorted(actor.dealers))
         case Reach.REGION:
             return col(Dealer.region_code) == actor.region_code
     return true()
@@ -28,7 +28,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 def dealer_visible_to(actor: Actor, dealer_code: Mapped[Any]) -> ColumnElement[bool]:
     """The same for rows of other tables that name their dealer; nothing for those who reach no dealer."""
-    match actor.role.reach:
+    match actor.reach:
         case Reach.ALL:
             return true()
         case Reach.REGION | Reach.DEALER:
@@ -37,7 +37,7 @@ def dealer_visible_to(actor: Actor, dealer_code: Mapped[Any]) -> ColumnElement[b
 
 
 class DealerRow(NamedTuple):
-    """A dealer and its chapter, if it has one."""
+    """A dealer and its chapter, if it has one that is not closed."""
 
     dealer: Dealer
     chapter: Chapter | None
@@ -70,7 +70,8 @@ async def dealer(session: AsyncSession, actor: Actor, code: str) -> DealerRow | 
 
 
 def _dealers(actor: Actor) -> Select[Dealer, Chapter]:
-    return select(Dealer, Chapter).outerjoin(Chapter).where(visible_to(actor))
+    its_own = and_(col(Chapter.dealer_code) == col(Dealer.code), col(Chapter.closed_on).is_(None))
+    return select(Dealer, Chapter).outerjoin(Chapter, its_own).where(visible_to(actor))
 
 
 async def region_exists(session: AsyncSession, code: str) -> bool:
@@ -79,8 +80,36 @@ async def region_exists(session: AsyncSession, code: str) -> bool:
 
 
 async def has_chapter(session: AsyncSession, dealer_code: str) -> bool:
-    """Whether the dealer has a chapter (False too for an unknown dealer)."""
-    return await session.get(Chapter, dealer_code) is not None
+    """Whether the dealer has a chapter (False too for an unknown dealer); until commit it is not closed."""
+    there = select(col(Chapter.dealer_code)).where(
+        col(Chapter.dealer_code) == dealer_code, col(Chapter.closed_on).is_(None)
+    )
+    return await session.scalar(there.with_for_update(read=True, key_share=True)) is not None
+
+
+async def officers(session: AsyncSession, dealer_code: str, *, on: date | None) -> Sequence[Officer]:
+    """Who holds an office of a chapter on a day, or ever did (None), by first day; there are a handful."""
+    query = select(Officer).where(col(Officer.dealer_code) == dealer_code)
+    if on is not None:
+        query = query.where(col(Officer.since) <= on, or_(col(Officer.until).is_(None), col(Officer.until) >= on))
+    return (await session.scalars(query.order_by(col(Officer.since), col(Officer.id)))).all()
+
+
+async def end_offices(session: AsyncSession, dealer_code: str, last_day: date) -> None:
+    """End a chapter's offices; those that were to begin later never do."""
+    for officer in await officers(session, dealer_code, on=None):
+        if officer.since > last_day:
+            await session.delete(officer)
+        elif officer.until is None or officer.until > last_day:
+            officer.until = last_day
+            officer.version += 1
+    await session.flush()
+
+
+async def targets(session: AsyncSession, dealer_code: str, *, after: str, limit: int) -> Sequence[Target]:
+    """A chapter's targets by period from after one."""
+    query = select(Target).where(col(Target.dealer_code) == dealer_code, col(Target.period) > after)
+    return (await session.scalars(query.order_by(col(Target.period)).limit(limit))).all()
 
 
 # --- for the posting path and batches ---
@@ -89,6 +118,25 @@ async def has_chapter(session: AsyncSession, dealer_code: str) -> bool:
 async def dealer_exists(connection: Connection, code: str) -> bool:
     """Whether there is such a dealer."""
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM dealer WHERE code = $1)", code))
+
+
+async def reached(connection: Connection, actor: Actor) -> frozenset[str] | None:
+    """The codes of the dealers for which an actor may act; None: for all."""
+    match actor.reach:
+        case Reach.ALL:
+            return None
+        case Reach.DEALER:
+            return actor.dealers
+        case Reach.REGION:
+            rows = await connection.fetch("SELECT code FROM dealer WHERE region_code = $1", actor.region_code)
+            return frozenset(code for (code,) in rows)
+    return frozenset()
+
+
+async def reaches(connection: Connection, actor: Actor, dealer_code: str) -> bool:
+    """Whether an actor may act for a dealer."""
+    dealers = await reached(connection, actor)
+    return dealers is None or dealer_code in dealers
 
 
 async def require_dealer(db: Database, pointer: str, code: str) -> None:
@@ -104,15 +152,28 @@ async def require_dealer(db: Database, pointer: str, code: str) -> None:
     db.known_dealers.add(code)
 
 
+async def require_reached(db: Database, actor: Actor, pointer: str, code: str) -> None:
+    """Refuse a payload that names a dealer that is unknown, or not the actor's to act for.
+
+    Raises:
+        InvalidPayload: there is no such dealer for the actor.
+    """
+    if actor.reach is not Reach.ALL and not await reaches(db.pool, actor, code):
+        raise InvalidPayload.at(pointer, "unknown_dealer", value=code)
+    await require_dealer(db, pointer, code)
+
+
 async def dealer_regions(connection: Connection) -> dict[str, str]:
     """The region code of every dealer, by dealer code."""
     rows = await connection.fetch("SELECT code, region_code FROM dealer")
     return {row["code"]: row["region_code"] for row in rows}
 
 
-async def chapter_codes(connection: Connection) -> set[str]:
-    """The codes of the dealers that have a chapter."""
-    return {code for (code,) in await connection.fetch("SELECT dealer_code FROM chapter")}
+async def chapter_codes(connection: Connection, *, locked: bool = False) -> set[str]:
+    """The codes of the dealers that have a chapter; `locked`: until commit none of these is closed."""
+    lock = " ORDER BY dealer_code FOR KEY SHARE" if locked else ""
+    rows = await connection.fetch(f"SELECT dealer_code FROM chapter WHERE closed_on IS NULL{lock}")  # noqa: S608
+    return {code for (code,) in rows}
 
 
 class KnownDealer(NamedTuple):
@@ -127,7 +188,7 @@ async def known_dealers(connection: Connection) -> dict[str, KnownDealer]:
     """Every dealer by code."""
     rows = await connection.fetch(
         "SELECT d.code, d.region_code, d.has_after_sales, c.dealer_code IS NOT NULL"
-        " FROM dealer d LEFT JOIN chapter c ON c.dealer_code = d.code"
+        " FROM dealer d LEFT JOIN chapter c ON c.dealer_code = d.code AND c.closed_on IS NULL"
     )
     return {code: KnownDealer(*known) for code, *known in rows}
 

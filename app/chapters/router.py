@@ -39,13 +39,15 @@ from app.core.http import (
 from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
-from app.identity.problems import UsernameTaken
+from app.identity.credential_schemas import PasswordReset
+from app.identity.problems import AccountBlocked, OwnAccount, UsernameTaken
 
 router = APIRouter(tags=["chapters"], responses=GUARDED)
 
 Reader = Annotated[Actor, Depends(Requires(Right.NETWORK_READ))]
 Headquarters = Annotated[Actor, Depends(Requires(Right.NETWORK_WRITE))]
 Director = Annotated[Actor, Depends(Requires(Right.CHAPTERS_WRITE))]
+StaffReader = Annotated[Actor, Depends(Requires(Right.STAFF_READ))]
 Employer = Annotated[Actor, Depends(Requires(Right.STAFF_WRITE))]
 Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
 RegionFilter = Annotated[str | None, Query(pattern=REGION_CODE)]
@@ -159,7 +161,7 @@ async def chapters_update(
 
 @router.get("/dealers/{code}/staff", responses=documented(NotFound))
 async def staff_list(
-    code: Code, actor: Employer, session: Session, now: Now, limit: Limit = 50, cursor: Cursor = None
+    code: Code, actor: StaffReader, session: Session, now: Now, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[StaffRead]:
     """The accounts of a dealer's staff, by grant, oldest first."""
     found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1, now=now)
@@ -176,7 +178,7 @@ async def staff_list(
 async def staff_create(
     code: Code, body: StaffCreate, actor: Employer, session: Session, now: Now, key: OptionalKey = None
 ) -> Response:
-    """Give one of a dealer's staff an account with a first password."""
+    """Give one of a dealer's staff an account with a first password, in a role that one may give."""
 
     async def create() -> StaffRead:
         return StaffRead.of(await service.create_staff(session, actor, code, body, now=now))
@@ -184,7 +186,7 @@ async def staff_create(
     return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create, target=code)
 
 
-@router.patch("/staff/{account_id}", responses=EDITED)
+@router.patch("/staff/{account_id}", responses=EDITED | documented(OwnAccount, AccountBlocked))
 async def staff_update(
     account_id: UUID,
     body: StaffUpdate,
@@ -194,9 +196,17 @@ async def staff_update(
     now: Now,
     response: Response,
 ) -> StaffRead:
-    """Rename, deactivate or reactivate a staff account."""
+    """Rename, deactivate or reactivate a staff account in a role that one may give."""
     changed = await service.update_staff(session, actor, account_id, body, version=version_of(if_match), now=now)
     return _tagged(response, StaffRead.of(changed))
+
+
+@router.put("/staff/{account_id}/password", status_code=204, responses=documented(NotFound, OwnAccount))
+async def staff_reset_password(
+    account_id: UUID, body: PasswordReset, actor: Employer, session: Session, now: Now
+) -> None:
+    """Give one of a dealer's staff, in a role that one may give, a new initial password; the sessions end."""
+    await service.reset_staff_password(session, actor, account_id, body.password, now=now)
 
 
 def _dealer(row: DealerRow) -> DealerRead:

@@ -4,13 +4,13 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from app.chapters.rules import is_dealer_code
 from app.core.actors import Role
 from app.core.schemas import Input, Line, Name, may_be_left_out
-from app.identity.account_schemas import Username
+from app.identity.account_schemas import Password, Username
 from app.identity.queries import StaffMember
 
 
@@ -25,7 +25,6 @@ DealerCode = Annotated[str, Field(examples=["BJ001"], max_length=16), AfterValid
 
 RegionCode = Annotated[Line, Field(max_length=16, examples=["BJ"])]
 REGION_CODE = r"^[A-Za-z0-9_-]{1,16}$"
-Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
 
 StaffRole = Literal[
     Role.CARE_DIRECTOR, Role.CARE_STAFF, Role.GENERAL_MANAGER, Role.SALES_CONSULTANT, Role.SERVICE_ADVISOR,
@@ -108,6 +107,7 @@ class StaffRead(BaseModel):
     valid_from: date
     valid_until: date | None
     is_active: bool
+    is_blocked: bool = Field(description="deactivated by headquarters, whose administrators make it active again")
     created_at: datetime
     version: int
 

@@ -1,9 +1,10 @@
 """The network's use cases: dealers, chapters and their staff."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
+from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,14 +23,13 @@ from app.chapters.schemas import (
 )
 from app.core.actors import Actor
 from app.core.clock import china_date
-from app.core.db import broken_constraint
+from app.core.db import broken_constraint, unrestricted
 from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed, Problem
+from app.identity import accounts, credentials
 from app.identity import queries as identity_queries
 from app.identity import service as identity
-from app.identity.models import Account
 from app.identity.queries import StaffMember
-from app.identity.session_models import Ending
-from app.identity.sessions import end_all
+from app.identity.rules import may_give
 
 
 async def create_region(session: AsyncSession, body: RegionCreate) -> Region:
@@ -111,22 +111,36 @@ async def chapter(session: AsyncSession, actor: Actor, code: str) -> Chapter:
 async def open_chapter(
     session: AsyncSession, actor: Actor, code: str, body: ChapterCreate, *, now: datetime
 ) -> Chapter:
-    """Give a dealer its chapter.
+    """Give a dealer its chapter, or open again the one that was closed.
 
     Raises:
         NotFound: there is no such dealer.
         ChapterExists: it has one.
-        InvalidPayload: the day lies in the future.
+        InvalidPayload: the day lies in the future, or before the chapter was closed.
     """
-    today = china_date(now)
-    if (body.opened_on or today) > today:
+    opened_on = body.opened_on or china_date(now)
+    if opened_on > china_date(now):
         raise InvalidPayload.at("/opened_on", "date_in_future")
     if (await dealer(session, actor, code)).chapter is not None:
         raise ChapterExists
-    opened = Chapter(dealer_code=code, name=body.name, opened_on=body.opened_on or today)
+    former = await session.get(Chapter, code, with_for_update=True, populate_existing=True)
+    if former is not None:
+        return await _open_again(session, former, body.name, opened_on)
+    opened = Chapter(dealer_code=code, name=body.name, opened_on=opened_on)
     session.add(opened)
     await _insert(session, "pk_chapter", ChapterExists)
     return opened
+
+
+async def _open_again(session: AsyncSession, former: Chapter, name: str | None, opened_on: date) -> Chapter:
+    if former.closed_on is None:
+        raise ChapterExists
+    if opened_on < former.closed_on:
+        raise InvalidPayload.at("/opened_on", "date_too_early", earliest=former.closed_on)
+    former.opened_on, former.closed_on, former.name = opened_on, None, name or former.name
+    former.version += 1
+    await session.flush()
+    return former
 
 
 async def update_chapter(
@@ -139,6 +153,24 @@ async def update_chapter(
     """
     found = await chapter(session, actor, code)
     await _change(session, found, body.model_dump(exclude_unset=True), version)
+    return found
+
+
+async def close_chapter(session: AsyncSession, actor: Actor, code: str, today: date) -> Chapter:
+    """End a chapter, its offices with it; who is there afterwards finds none. Its members are `members.closing`'s.
+
+    Raises:
+        NotFound: the dealer has none, or is not the actor's.
+    """
+    found = await chapter(session, actor, code)
+    # who joins at this moment holds it still, and is moved with the others
+    await session.refresh(found, with_for_update=True)
+    if found.closed_on is not None:
+        raise NotFound("chapter")
+    found.closed_on = today
+    found.version += 1
+    await queries.end_offices(session, code, today)
+    await session.flush()
     return found
 
 
@@ -161,9 +193,15 @@ async def create_staff(
 
     Raises:
         NotFound: there is no such dealer, or it is not the actor's.
+        Forbidden: the actor may not give this role.
         UsernameTaken: another account has the username.
+        InvalidPayload: see `identity.create_account`.
     """
     await dealer(session, actor, code)
+    if not may_give(actor.role, body.role):
+        raise Forbidden
+    # names are taken once in the whole club, and an account is nobody's before it has its grant
+    await unrestricted(session)
     account = await identity.create_account(
         session, username=body.username, name=body.name, role=body.role, dealer_code=code,
         password=body.password.get_secret_value(), now=now, by=actor.subject,
@@ -178,19 +216,47 @@ async def update_staff(
     """Rename, deactivate or reactivate a staff account; deactivated, its sessions end.
 
     Raises:
-        NotFound: there is no such account, or it works for no dealer, or not for the actor's.
-        Forbidden: the person works elsewhere too, which a dealer does not decide on.
+        NotFound, OwnAccount, Forbidden: see `_subordinate`.
+        AccountBlocked: headquarters deactivated it.
         PreconditionFailed.
     """
+    shown = await _subordinate(session, actor, account_id, now)
+    if shown.account.version != version:
+        raise PreconditionFailed
+    await accounts.apply(session, actor, shown.account, body.model_dump(exclude_unset=True), now=now)
+    return shown
+
+
+async def reset_staff_password(
+    session: AsyncSession, actor: Actor, account_id: UUID, password: SecretStr, *, now: datetime
+) -> None:
+    """Give one of a dealer's staff a new initial password; the account's sessions end.
+
+    Raises:
+        NotFound, OwnAccount, Forbidden: see `_subordinate`.
+        InvalidPayload: the password is too short, too common or contains the username.
+    """
+    await _subordinate(session, actor, account_id, now)
+    await credentials.reset_password(session, actor, account_id, password, now=now)
+
+
+async def _subordinate(session: AsyncSession, actor: Actor, account_id: UUID, now: datetime) -> StaffMember:
+    """Somebody on whom the actor decides, under the grant by which it does; the account is locked.
+
+    Raises:
+        NotFound: there is no such account, or it works for no dealer, or not for the actor's.
+        OwnAccount: it is the actor's.
+        Forbidden: the person works elsewhere too, or in a role that the actor may not give.
+    """
+    # their grants elsewhere decide too
+    await unrestricted(session)
     under = await identity_queries.staff_member(session, account_id, china_date(now))
     shown = next((member for member in under if _employs(actor, member)), None)
     if shown is None:
         raise NotFound("staff account")
-    if not all(_employs(actor, member) for member in under):
+    accounts.require_another(actor, shown.account)
+    if not all(_employs(actor, member) and may_give(actor.role, member.grant.role) for member in under):
         raise Forbidden
-    await _change(session, shown.account, body.model_dump(exclude_unset=True), version)
-    if not shown.account.is_active:
-        await end_all(session, Ending.REVOKED, now, account_id=account_id)
     return shown
 
 
@@ -209,9 +275,7 @@ async def _insert(session: AsyncSession, key: str, exists: type[Problem]) -> Non
         raise exists from None
 
 
-async def _change(
-    session: AsyncSession, record: Dealer | Chapter | Account, changes: dict[str, object], version: int
-) -> None:
+async def _change(session: AsyncSession, record: Dealer | Chapter, changes: dict[str, object], version: int) -> None:
     await session.refresh(record, with_for_update=True)
     if record.version != version:
         raise PreconditionFailed

@@ -26,6 +26,12 @@ class Right(StrEnum):
     NETWORK_READ = "network:read"
     NETWORK_WRITE = "network:write"
     CHAPTERS_WRITE = "chapters:write"
+    MATERIALS_READ = "materials:read"
+    MATERIALS_REQUEST = "materials:request"
+    MATERIALS_WRITE = "materials:write"
+    DOCUMENTS_READ = "documents:read"
+    DOCUMENTS_WRITE = "documents:write"
+    STAFF_READ = "staff:read"
     STAFF_WRITE = "staff:write"
     MEMBERS_READ = "members:read"
     MEMBERS_ENROL = "members:enrol"
@@ -33,12 +39,20 @@ class Right(StrEnum):
     MEMBERS_DECIDE = "members:decide"
     MEMBERS_APPLY = "members:apply"
     MEMBERS_UNMASK = "members:unmask"
+    MEMBERS_CARE = "members:care"
+    ATTRIBUTES_WRITE = "attributes:write"
     RECORDS_EXPORT = "records:export"
     POINTS_READ = "points:read"
     POINTS_EARN = "points:earn"
     POINTS_REDEEM = "points:redeem"
     POINTS_REVERSE = "points:reverse"
     POINTS_CORRECT = "points:correct"
+    POINTS_TOTALS = "points:totals"
+    DELIVERIES_WRITE = "deliveries:write"
+    RECRUITMENT_READ = "recruitment:read"
+    RECRUITMENT_WRITE = "recruitment:write"
+    RECRUITMENT_PLAN = "recruitment:plan"
+    REPORTS_READ = "reports:read"
     COUNTER_SERVE = "counter:serve"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
@@ -102,47 +116,63 @@ REACH = {
 }
 
 PROGRAM_SCOPES = frozenset({
+    Right.MEMBERS_CARE,
     Right.NETWORK_READ, Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_APPLY,
     Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REDEEM, Right.POINTS_REVERSE, Right.ORDERS_READ,
-    Right.ORDERS_WRITE, Right.ORDERS_CANCEL,
+    Right.ORDERS_WRITE, Right.ORDERS_CANCEL, Right.RECORDS_EXPORT, Right.DELIVERIES_WRITE,
+    Right.REPORTS_READ,
 })  # fmt: skip
 """What a program may be given; the rest is for people."""
 
+_RECRUIT = {Right.RECRUITMENT_READ, Right.RECRUITMENT_WRITE}
+_SUPPLIED = {Right.MATERIALS_READ, Right.MATERIALS_REQUEST, Right.DOCUMENTS_READ}
 _VIEW = {
-    Right.NETWORK_READ, Right.MEMBERS_READ, Right.POINTS_READ, Right.ORDERS_READ, Right.STATEMENTS_READ,
+    Right.MATERIALS_READ, Right.DOCUMENTS_READ,
+    Right.RECRUITMENT_READ, Right.REPORTS_READ,
+    Right.NETWORK_READ, Right.STAFF_READ, Right.MEMBERS_READ, Right.POINTS_READ, Right.ORDERS_READ,
+    Right.STATEMENTS_READ,
 }  # fmt: skip
 _COUNTER = {
     Right.NETWORK_READ, Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY, Right.POINTS_READ,
     Right.POINTS_REDEEM, Right.COUNTER_SERVE, Right.ORDERS_READ, Right.ORDERS_WRITE,
 }  # fmt: skip
-_OPERATE = {
-    Right.NETWORK_READ, Right.NETWORK_WRITE, Right.CHAPTERS_WRITE, Right.STAFF_WRITE, Right.MEMBERS_READ,
-    Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_APPLY, Right.MEMBERS_UNMASK,
-    Right.RECORDS_EXPORT, Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REVERSE, Right.POINTS_CORRECT,
-    Right.ORDERS_READ, Right.ORDERS_WRITE, Right.ORDERS_CANCEL, Right.STATEMENTS_READ, Right.PRIVACY_WRITE,
+_OPERATE = _RECRUIT | {
+    Right.MATERIALS_READ, Right.MATERIALS_WRITE, Right.DOCUMENTS_READ, Right.DOCUMENTS_WRITE,
+    Right.MEMBERS_CARE, Right.ATTRIBUTES_WRITE,
+    Right.DELIVERIES_WRITE, Right.RECRUITMENT_PLAN, Right.REPORTS_READ,
+    Right.NETWORK_READ, Right.NETWORK_WRITE, Right.CHAPTERS_WRITE, Right.STAFF_READ, Right.STAFF_WRITE,
+    Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_APPLY,
+    Right.MEMBERS_UNMASK, Right.RECORDS_EXPORT, Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REVERSE,
+    Right.POINTS_CORRECT, Right.POINTS_TOTALS, Right.ORDERS_READ, Right.ORDERS_WRITE, Right.ORDERS_CANCEL,
+    Right.STATEMENTS_READ, Right.PRIVACY_WRITE,
 }  # fmt: skip
 _SETTLE = {
     Right.RECORDS_EXPORT,
+    Right.POINTS_TOTALS,
     Right.CONTRACTS_READ,
     Right.CONTRACTS_WRITE,
     Right.STATEMENTS_READ,
     Right.SETTLEMENT_RUN,
 }
-_DIRECT = _COUNTER | {
-    Right.CHAPTERS_WRITE, Right.STAFF_WRITE, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE, Right.MEMBERS_UNMASK,
-    Right.RECORDS_EXPORT, Right.ORDERS_CANCEL, Right.STATEMENTS_READ,
+_DIRECT = _COUNTER | _RECRUIT | _SUPPLIED | {
+    Right.MEMBERS_CARE,
+    Right.DELIVERIES_WRITE, Right.RECRUITMENT_PLAN, Right.REPORTS_READ,
+    Right.CHAPTERS_WRITE, Right.STAFF_READ, Right.STAFF_WRITE, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE,
+    Right.MEMBERS_UNMASK, Right.RECORDS_EXPORT, Right.ORDERS_CANCEL, Right.STATEMENTS_READ,
 }  # fmt: skip
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.HQ_ADMIN: frozenset(_OPERATE | _SETTLE | {Right.ACCOUNTS_READ, Right.ACCOUNTS_WRITE, Right.AUDIT_READ}),
     Role.HQ_OPERATIONS: frozenset(_OPERATE),
-    Role.HQ_FINANCE: frozenset({Right.NETWORK_READ, Right.POINTS_READ} | _SETTLE),
-    Role.AUDITOR: frozenset(_VIEW | {Right.CONTRACTS_READ, Right.ACCOUNTS_READ, Right.AUDIT_READ}),
+    Role.HQ_FINANCE: frozenset({Right.NETWORK_READ, Right.POINTS_READ, Right.REPORTS_READ} | _SETTLE),
+    Role.AUDITOR: frozenset(
+        _VIEW | {Right.RECORDS_EXPORT, Right.POINTS_TOTALS, Right.CONTRACTS_READ, Right.ACCOUNTS_READ, Right.AUDIT_READ}
+    ),
     Role.REGIONAL_MANAGER: frozenset(_VIEW),
     Role.CARE_DIRECTOR: frozenset(_DIRECT),
-    Role.CARE_STAFF: frozenset(_COUNTER),
-    Role.GENERAL_MANAGER: frozenset(_VIEW),
-    Role.SALES_CONSULTANT: frozenset({Right.NETWORK_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY}),
+    Role.CARE_STAFF: frozenset(_COUNTER | _RECRUIT | _SUPPLIED | {Right.MEMBERS_CARE}),
+    Role.GENERAL_MANAGER: frozenset(_VIEW | _SUPPLIED),
+    Role.SALES_CONSULTANT: frozenset(_RECRUIT | {Right.NETWORK_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY}),
     Role.SERVICE_ADVISOR: frozenset(_COUNTER),
     Role.FINANCE_CLERK: frozenset(
         {Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM, Right.RECORDS_EXPORT}
@@ -159,7 +189,8 @@ class Actor:
     """An authenticated caller.
 
     Staff have a `dealer_code`, `region_code` or `partner_code` as far as they reach, members their `member_id`,
-    programs their `scopes`. Who signed in as a person has a `session_id`.
+    programs their `scopes` and, unless they reach all, `dealer_codes` or a `region_code`. Who signed in as a person
+    has a `session_id`.
     """
 
     subject: str
@@ -170,6 +201,21 @@ class Actor:
     region_code: str | None = None
     partner_code: str | None = None
     session_id: UUID | None = None
+    dealer_codes: frozenset[str] = frozenset()
+
+    @property
+    def reach(self) -> Reach:
+        """How far the actor's rights extend: as its role's, but for a program that is bound to dealers or a region."""
+        if self.role is not Role.API_CLIENT:
+            return self.role.reach
+        if self.dealer_codes:
+            return Reach.DEALER
+        return Reach.REGION if self.region_code else Reach.ALL
+
+    @property
+    def dealers(self) -> frozenset[str]:
+        """The dealers by whose codes the actor is bound; empty for who is not."""
+        return self.dealer_codes or frozenset(filter(None, (self.dealer_code,)))
 
     @property
     def place(self) -> str:

@@ -4,8 +4,9 @@ Both connect as `club_app`, which owns nothing, and keep to transaction-local se
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +22,9 @@ from app.core.actors import Reach, acting
 from app.core.vault import NO_VAULT, Vault, entrust
 
 APP_ROLE = "club_app"
+
+_FEW = 20
+"""Rows that are written sooner one by one than a table is made for them."""
 
 Connection = asyncpg.Connection | asyncpg.Pool
 """What a single-statement call needs: a connection, or the pool that lends one for that call."""
@@ -42,6 +46,21 @@ async def connect(dsn: str, role: str | None = APP_ROLE) -> asyncpg.Connection:
     return await asyncpg.connect(dsn, server_settings=server_settings(role))
 
 
+async def beside(dsn: str, name: str, *, make: bool) -> str | None:
+    """The DSN of the server's database of another name; None when there is none and `make` does not ask for it."""
+    connection = await connect(dsn, role=None)
+    try:
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
+            if not make:
+                return None
+            # who makes it at the same moment makes it for both
+            with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+                await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
 def engine_options(dsn: str, role: str | None) -> dict[str, Any]:
     """SQLAlchemy options that open connections exactly as `connect` does and keep values out of error texts."""
     return {"async_creator": lambda: connect(dsn, role), "hide_parameters": True}
@@ -50,10 +69,12 @@ def engine_options(dsn: str, role: str | None) -> dict[str, Any]:
 def _narrow(connection: SyncConnection) -> None:
     """What a session's transaction may read is what its request's caller may: the second wall, in the database."""
     if (actor := acting.get()) is not None:
-        reach = (actor.role.reach, actor.dealer_code or "", actor.region_code or "", str(actor.member_id or ""))
+        dealers = ",".join(sorted(actor.dealers))
+        reach = (actor.reach, dealers, actor.region_code or "", str(actor.member_id or ""), actor.subject)
         connection.exec_driver_sql(
             "SELECT set_config('club.reach', $1, true), set_config('club.dealer', $2, true),"
-            " set_config('club.region', $3, true), set_config('club.member', $4, true)",
+            " set_config('club.region', $3, true), set_config('club.member', $4, true),"
+            " set_config('club.subject', $5, true)",
             reach,
         )
 
@@ -66,8 +87,13 @@ async def unrestricted(session: AsyncSession) -> None:
 async def insert_rows(
     connection: asyncpg.Connection, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
 ) -> None:
-    """Many rows into a table under row-level security, which COPY refuses to fill; inside the caller's transaction."""
+    """Rows into a table under row-level security, which COPY refuses to fill; inside the caller's transaction."""
     names, ours = ", ".join(columns), f"incoming_{table}"
+    records = list(records)
+    if len(records) <= _FEW:
+        values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+        await connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", records)  # noqa: S608
+        return
     # by way of a table of our own: three times as fast as a statement a row
     like = f"SELECT {names} FROM {table} LIMIT 0"  # noqa: S608 (names of ours)
     await connection.execute(f"CREATE TEMP TABLE {ours} ON COMMIT DROP AS {like}")

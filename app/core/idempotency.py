@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import asyncpg
 from pydantic import BaseModel
@@ -12,6 +11,7 @@ from starlette.responses import Response
 
 from app.core.models import IdempotencyRecord
 from app.core.problems import KeyConflict
+from app.core.vault import vault_for
 
 KEPT = timedelta(days=7)
 
@@ -37,15 +37,18 @@ async def once(
     """
     if key is None:
         return _json(status, (await action()).model_dump_json())
-    digest = sha256(f"{type(request).__name__}:{target}:{request.model_dump_json()}".encode()).digest()
+    content = f"request:{type(request).__name__}:{target}:{request.model_dump_json()}"
+    # keyed, as it may hold a phone number: without the data keys nobody finds it by trying all there are
+    vault = vault_for(session.get_bind().dialect)
     # a second request with the key waits here until the first has committed
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{caller}\n{key}", 2))))
     first = await session.get(IdempotencyRecord, (caller, key))
     if first is not None:
-        if first.request_hash != digest:
+        if first.request_hash not in vault.indexes(content):
             raise KeyConflict
         return _json(first.status, first.body)
     body = (await action()).model_dump_json()
+    digest = vault.index(content)
     session.add(
         IdempotencyRecord(caller=caller, key=key, request_hash=digest, status=status, body=body, created_at=now)
     )

@@ -1,9 +1,9 @@
-"""Column kinds shared by the tables, and the table of remembered answers."""
+"""Column kinds shared by the tables, and the tables of remembered answers and of counters."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, LargeBinary, Text
+from sqlalchemy import CheckConstraint, DateTime, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from app.core.db import new_id
@@ -48,3 +48,14 @@ class IdempotencyRecord(SQLModel, table=True):
     status: int
     body: str = Field(sa_type=Sealed)
     created_at: datetime = time_field(index=True)
+
+
+class Tally(SQLModel, table=True):
+    """How often something happened since the first time of its span; see `tallies`."""
+
+    __tablename__ = "tally"
+    __table_args__ = (CheckConstraint("count >= 0", name="count"),)
+
+    key: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    count: int
+    ends_at: datetime = time_field(index=True)

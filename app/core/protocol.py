@@ -13,6 +13,8 @@ from app.core.problems import HeadersTooLarge, MalformedRequest, Problem, Reques
 
 MOST_HEAD_BYTES = 64 * 1024
 LEAST_BODY_BYTES_PER_SECOND = 512
+MOST_FRAMING = 8
+"""Bytes of chunk sizes a byte of body: the smallest chunk, of one byte, has five."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -20,7 +22,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     A head must arrive within `patience` (seconds), a body within that and its size at 512 bytes a second, unless we
     are the ones who do not read it; an answer must be taken, piece by piece, within `patience`. One timer a connection
-    looks after all that, four times in that span: a request costs nothing but the notes it compares.
+    looks after all that, four times in that span: a request costs nothing but the notes it compares. What comes around
+    the body, chunk extensions and trailers, is read by nobody, is not kept, and may be no longer than a head.
 
     httptools refuses what is ambiguous, such as Content-Length beside Transfer-Encoding.
     """
@@ -40,6 +43,8 @@ class PatientProtocol(HttpToolsProtocol):
         """When the request under way began to arrive; None between requests."""
         self.received = 0
         """Of it, bytes after its first piece."""
+        self.of_body = 0
+        """Of it, bytes of the body itself."""
         self.in_head = True
         """Whether the head of the request under way, or of the next one, has not come to its end."""
         self.has_spoken = False
@@ -66,22 +71,37 @@ class PatientProtocol(HttpToolsProtocol):
         self.has_spoken = True
         self.received += len(data)
         super().data_received(data)
-        if self.in_head and self.received > MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._is_bloated() and not self.transport.is_closing():
             self._refuse(HeadersTooLarge())
+
+    def _is_bloated(self) -> bool:
+        if self.in_head:
+            return self.received > MOST_HEAD_BYTES
+        return self.received - self.of_body > MOST_HEAD_BYTES + MOST_FRAMING * self.of_body
 
     def on_message_begin(self) -> None:
         """Also: a request begins to arrive."""
         super().on_message_begin()
-        self.arriving_since, self.received, self.in_head = self.loop.time(), 0, True
+        self.arriving_since, self.received, self.of_body, self.in_head = self.loop.time(), 0, 0, True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Only of the head: uvicorn would append trailers to it, without end."""
+        if self.in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Also: its head is there."""
         self.in_head = False
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Also: count."""
+        self.of_body += len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Also: all of it is there."""
-        self.arriving_since, self.received, self.in_head = None, 0, True
+        self.arriving_since, self.received, self.of_body, self.in_head = None, 0, 0, True
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -102,9 +122,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _is_late(self, now: float, since: float) -> bool:
         if self.flow.read_paused:
-            self.arriving_since = now - self.received / LEAST_BODY_BYTES_PER_SECOND
+            self.arriving_since = now - self.of_body / LEAST_BODY_BYTES_PER_SECOND
             return False
-        allowed = 0 if self.in_head else self.received / LEAST_BODY_BYTES_PER_SECOND
+        allowed = 0 if self.in_head else self.of_body / LEAST_BODY_BYTES_PER_SECOND
         return now - since > self.patience + allowed
 
     def _is_stuck(self, now: float) -> bool:

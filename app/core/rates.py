@@ -6,6 +6,7 @@ import math
 import time
 from collections import OrderedDict
 from functools import lru_cache
+from typing import Any
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
@@ -20,6 +21,13 @@ from app.settings import Settings
 log = logging.getLogger("club.edge")
 _MOST_WINDOWS = 200_000
 _V6_NETWORK_BITS = 64
+_REDIS: dict[str, Any] = {
+    "implementation": "redispy",
+    # every request waits for its counter: not long, and not once more
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 0.5,
+    "retry": None,
+}
 
 
 class Windows(Storage):
@@ -89,10 +97,7 @@ class Rates:
     """A request counts once: against its account or its program, or against its address when nobody signed in."""
 
     def __init__(self, settings: Settings) -> None:
-        given = settings.limits_storage.get_secret_value() if settings.limits_storage else "process://"
-        storage = storage_from_string(f"async+{given}", wrap_exceptions=True)
-        assert isinstance(storage, Storage)
-        self._limiter = FixedWindowRateLimiter(storage)
+        self._limiter = FixedWindowRateLimiter(_counters(settings))
         self._address = parse(settings.rate_address)
         self._account = parse(settings.rate_account)
         self._client = parse(settings.rate_client)
@@ -108,7 +113,9 @@ class Rates:
         elif actor.role is Role.API_CLIENT:
             await self._hit(self._client, "client", actor.subject)
         else:
-            await self._hit(self._account, "account", actor.subject)
+            # a member's number is not an account's name
+            kind = "member" if actor.role is Role.MEMBER else "account"
+            await self._hit(self._account, kind, actor.subject)
 
     async def _hit(self, limit: RateLimitItem, kind: str, whom: str) -> None:
         try:
@@ -122,12 +129,25 @@ class Rates:
         raise TooManyRequests(retry_after_seconds=max(1, math.ceil(ends - time.time())))
 
 
+def _counters(settings: Settings) -> Storage:
+    given = settings.limits_storage.get_secret_value() if settings.limits_storage else "process://"
+    options = _REDIS if given.startswith("redis") else {}
+    storage = storage_from_string(f"async+{given}", wrap_exceptions=True, **options)
+    assert isinstance(storage, Storage)
+    return storage
+
+
 @lru_cache(4096)
 def network_of(address: str) -> str:
-    """What an address counts as: itself, or its /64, since an IPv6 host has all of one."""
+    """What an address counts as: itself, or its /64, since an IPv6 host has all of one.
+
+    An IPv4 address mapped into IPv6, as a socket for both tells it, is that IPv4 address.
+    """
     if ":" not in address:
         return address
     try:
+        if mapped := ipaddress.IPv6Address(address).ipv4_mapped:
+            return str(mapped)
         return str(ipaddress.IPv6Network((address, _V6_NETWORK_BITS), strict=False))
     except ValueError:
         return address

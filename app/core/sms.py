@@ -30,6 +30,8 @@ class Purpose(StrEnum):
     REDEMPTION = "redemption"
     SIGN_IN = "sign_in"
     PHONE_CHANGE = "phone_change"
+    PHONE_CHANGED = "phone_changed"
+    """to the former number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Provider:
     key_secret: str
     sign_name: str
     templates: Mapping[Purpose, str]
+    """Of the purposes there is one for."""
 
 
 class AliyunSender:
@@ -107,6 +110,9 @@ class AliyunSender:
 
     async def send(self, phone: str, message: Message) -> None:
         """Hand the message over to the provider, or raise SmsUnavailable."""
+        if message.purpose not in self._provider.templates:
+            log.warning("there is no template to send a message of the kind %s", message.purpose)
+            raise SmsUnavailable
         query = canonical_query({
             "PhoneNumbers": phone,
             "SignName": self._provider.sign_name,
@@ -172,6 +178,8 @@ def _provider(settings: Settings) -> Provider:
         Purpose.SIGN_IN: _given(settings.sms_template_sign_in),
         Purpose.PHONE_CHANGE: _given(settings.sms_template_phone_change or settings.sms_template_sign_in),
     }
+    if settings.sms_template_phone_changed is not None:
+        templates[Purpose.PHONE_CHANGED] = settings.sms_template_phone_changed
     return Provider(
         httpx.URL(settings.sms_base_url), _given(settings.sms_key_id),
         _given(settings.sms_key_secret).get_secret_value(), _given(settings.sms_sign_name), templates,

@@ -1,16 +1,28 @@
-"""Import files: CSV (plain or gzip, with or without BOM, LF or CRLF) row by row, and the report on it."""
+"""Import files row by row, and the report on them: XLSX, and CSV (plain or gzip, UTF-8 or GB18030, LF or CRLF)."""
 
 import csv
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import IO, AnyStr, BinaryIO, NamedTuple, TextIO
 
 from pydantic import BaseModel
 
+from app.core import workbooks
+
 csv.field_size_limit(1 << 20)
+MOST_LINE = 8_192
+"""Characters of a row. A chunk of rows is in memory at once, whatever is sent."""
+MOST_BLANK = 10_000
+_PIECE = MOST_LINE + 2
+_MOST_CELLS = 1_000
+_MOST_KEPT = 1_000
+_SAMPLE = 1 << 18
+_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Unreadable(Exception):
@@ -32,6 +44,11 @@ class Rejection(NamedTuple):
     reason: str
     row: str
 
+    @classmethod
+    def of(cls, row: Row, reason: str) -> "Rejection":
+        """A row's, as it is kept: at most 1,000 characters of either text, and no NUL, which PostgreSQL refuses."""
+        return cls(row.line, _short(reason), _short(joined(row.cells)))
+
 
 class Report(BaseModel):
     """What became of a file: read = posted + already_known + refused."""
@@ -42,29 +59,84 @@ class Report(BaseModel):
     refused: int = 0
 
 
-def open_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a `.csv` or `.csv.gz` file.
+def open_rows(path: Path, columns: Sequence[str], *, optional: str | None = None) -> Iterator[Row]:
+    """The rows of a `.csv`, `.csv.gz` or `.xlsx` file.
 
     Raises:
-        Unreadable: no such file, not (complete) gzip, or the header lacks a column.
+        Unreadable: no such file, or as `rows_of`.
     """
     try:
         with path.open("rb") as file:
-            yield from csv_rows(file, columns)
+            yield from rows_of(file, columns, optional=optional)
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror or error}") from error
 
 
-def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a CSV byte stream, gunzipped when it starts like gzip; cells in the order of `columns`."""
-    buffered = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
-    start = buffered.read(2)
-    buffered.seek(0)
-    plain = gzip.GzipFile(fileobj=buffered) if start == b"\x1f\x8b" else buffered
-    # a byte that is not UTF-8 spoils its row, not the file
-    text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="")
+def rows_of(
+    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: str | None = None
+) -> Iterator[Row]:
+    """The rows of a file, whose first bytes tell a workbook from CSV; cells in the order of `columns`.
+
+    A column that is `optional` comes last, in files that have it.
+
+    Raises:
+        Unreadable: a workbook of an old kind or with a password, or as `csv_rows` and `xlsx_rows`.
+    """
+    start = file.read(4)
+    file.seek(0)
+    if start == workbooks.OLE_START:
+        raise Unreadable("an old workbook (.xls), or one with a password: save it as .xlsx or CSV, without a password")
+    yield from (xlsx_rows if start == workbooks.ZIP_START else csv_rows)(file, columns, most_mib, optional=optional)
+
+
+def xlsx_rows(
+    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: str | None = None
+) -> Iterator[Row]:
+    """The rows of a workbook's one sheet; cells in the order of `columns`.
+
+    Raises:
+        Unreadable: no XLSX, several sheets, merged cells, formulas, a column lacking, or too much once unpacked.
+    """
     try:
-        yield from _parsed(text, columns)
+        numbered = workbooks.records(file, most_mib)
+        header = [name.strip().lower() for name in next(numbered, (1, list[str]()))[1]]
+        if not header:
+            raise Unreadable(f"the sheet's first row is empty; it must name {', '.join(columns)}")
+        positions, last = _positions(header, columns, optional), 1
+        for number, cells in numbered:
+            if cells:
+                last = number
+                yield _sheet_row(number, cells, len(header), positions)
+            elif number - last > MOST_BLANK:
+                raise Unreadable(f"more than {MOST_BLANK:,} blank lines in a row")
+    except workbooks.NotATable as error:
+        raise Unreadable(str(error)) from error
+
+
+def _sheet_row(number: int, cells: list[str], width: int, positions: Sequence[int]) -> Row:
+    if len(cells) > width:
+        return Row(number, cells[:_MOST_CELLS], f"{width} columns expected, {len(cells)} found")
+    if sum(map(len, cells)) > MOST_LINE:
+        return Row(number, [joined(cells)[:MOST_LINE]], f"longer than {MOST_LINE:,} characters")
+    # a sheet has no cells behind the last that is filled in
+    cells += [""] * (width - len(cells))
+    return Row(number, [_as_meant(cells[at]) for at in positions])
+
+
+def csv_rows(
+    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: str | None = None
+) -> Iterator[Row]:
+    """The rows of a CSV byte stream, gunzipped when it starts like gzip; cells in the order of `columns`.
+
+    Raises:
+        Unreadable: not (complete) gzip, the header lacks a column, or more than `most_mib` once unpacked.
+    """
+    buffered = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
+    encoding = "utf-8-sig" if _is_utf8(_unpacked(buffered)) else "gb18030"
+    # a byte of another encoding spoils its row, not the file
+    text = io.TextIOWrapper(_unpacked(buffered), encoding=encoding, errors="replace", newline="")
+    try:
+        yield from _parsed(text, columns, most_mib, optional)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Unreadable(f"damaged gzip: {error}") from error
     finally:
@@ -73,21 +145,81 @@ def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
             text.detach()
 
 
-def _parsed(text: TextIO, columns: Sequence[str]) -> Iterator[Row]:
-    header = [name.strip().lower() for name in _cells(text.readline()) or ()]
+def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    """A file from its start."""
+    file.seek(0)
+    start = file.read(2)
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file, mode="rb") if start == b"\x1f\x8b" else file
+
+
+def _is_utf8(file: BinaryIO | gzip.GzipFile) -> bool:
+    """Whether a file is UTF-8 rather than GB18030, as Chinese spreadsheets write CSV, by how it begins."""
+    foreign = [line for line in _beginning(file) if not line.isascii()]
+    others = [line for line in foreign if not _decodes(line, "utf-8")]
+    # no other encoding makes Chinese UTF-8 by chance, but a single character of two bytes may be either
+    chinese = sum(max(line.decode()) > "\u07ff" for line in foreign if _decodes(line, "utf-8"))
+    return len(others) <= chinese or not all(_decodes(line, "gb18030") for line in others)
+
+
+def _beginning(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    room = _SAMPLE
+    # whoever reads the rows meets the damage again, behind the rows before it
+    with suppress(EOFError, zlib.error, gzip.BadGzipFile):
+        while room > 0 and (line := file.readline(room)):
+            room -= len(line)
+            if room > 0:
+                yield line
+
+
+def _decodes(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def lines(file: IO[AnyStr], end: AnyStr, most_mib: int | None) -> Iterator[AnyStr]:
+    """A file's lines without their ends. Of one that is too long comes MOST_LINE and a bit; the rest is skipped.
+
+    Raises:
+        Unreadable: there is more than `most_mib`, or blank lines without end.
+    """
+    room, blank = (most_mib << 20) if most_mib else sys.maxsize, 0
+    while piece := file.readline(_PIECE):
+        text = piece.rstrip(end)
+        room -= len(piece)
+        # as long as was asked for, and yet not to the line's end
+        while len(piece) == _PIECE and piece[-1:] != end[-1:] and room >= 0:
+            piece = file.readline(_PIECE)
+            room -= len(piece)
+        if room < 0:
+            raise Unreadable(f"more than {most_mib:,} MiB once unpacked: send it in parts")
+        blank = 0 if text.strip() else blank + 1
+        if blank > MOST_BLANK:
+            raise Unreadable(f"more than {MOST_BLANK:,} blank lines in a row")
+        yield text
+
+
+def _parsed(file: TextIO, columns: Sequence[str], most_mib: int | None, optional: str | None) -> Iterator[Row]:
+    # line by line: no cell may hold a line break, so a stray quote spoils its row and not those below
+    numbered = enumerate(lines(file, "\r\n", most_mib), start=1)
+    header = [name.strip().lower() for name in _cells(next(numbered, (1, ""))[1]) or ()]
     if not header:
         raise Unreadable(f"the file is empty, or its first line is; it must name {', '.join(columns)}")
-    positions = _positions(header, columns)
+    positions = _positions(header, columns, optional)
     in_order = positions == list(range(len(header)))
-    # line by line: no cell may hold a line break, so a stray quote spoils its row and not those below
-    for number, line in enumerate(text, start=2):
+    for number, line in numbered:
         cells = _cells(line)
-        if cells is None:
-            yield Row(number, [line.rstrip("\r\n")], "a quote is not closed, or stands inside a cell")
+        if len(line) > MOST_LINE:
+            yield Row(number, [line], f"longer than {MOST_LINE:,} characters")
+        elif cells is None:
+            yield Row(number, [line], "a quote is not closed, or stands inside a cell")
         elif not cells:
             continue
         elif len(cells) != len(header):
-            yield Row(number, cells, f"{len(header)} columns expected, {len(cells)} found")
+            yield Row(number, cells[:_MOST_CELLS], f"{len(header)} columns expected, {len(cells)} found")
         elif "\ufffd" in line:
             yield Row(number, cells, "not UTF-8: save the file as UTF-8")
         else:
@@ -96,20 +228,22 @@ def _parsed(text: TextIO, columns: Sequence[str]) -> Iterator[Row]:
 
 def _cells(line: str) -> list[str] | None:
     """A line's cells, none for a blank line, None when its quotes do not pair."""
-    line = line.rstrip("\r\n")
     if '"' not in line:
-        return line.split(",") if line else []
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error:
-        return None
+        cells = line.split(",") if line else []
+    else:
+        try:
+            cells = next(csv.reader([line], strict=True))
+        except csv.Error:
+            return None
+    return list(map(_as_meant, cells)) if "'" in line else cells
 
 
-def _positions(header: Sequence[str], columns: Sequence[str]) -> list[int]:
+def _positions(header: Sequence[str], columns: Sequence[str], optional: str | None) -> list[int]:
     missing = [name for name in columns if name not in header]
     if missing:
         raise Unreadable(f"the first line lacks the column(s) {', '.join(missing)}")
-    return [header.index(name) for name in columns]
+    found = [optional] if optional in header else []
+    return [header.index(name) for name in (*columns, *found) if name is not None]
 
 
 def joined(cells: Iterable[str]) -> str:
@@ -119,12 +253,27 @@ def joined(cells: Iterable[str]) -> str:
     return line.getvalue()
 
 
+def _short(text: str) -> str:
+    text = text.replace("\0", "\ufffd")
+    return text if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}…"
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula; an import reads it as it was."""
+    return f"'{cell}" if cell.startswith(_STARTS_FORMULA) else cell
+
+
+def _as_meant(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_STARTS_FORMULA) else cell
+
+
 def rejected_csv(rejections: Iterable[Rejection]) -> str:
     """The refused rows as CSV: line, reason, row."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    # CR is quoted as well, else it would begin a line; what is written ends lines with LF
+    out = io.StringIO(newline=None)
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["line", "reason", "row"])
-    writer.writerows(rejections)
+    writer.writerows((line, harmless(reason), harmless(row)) for line, reason, row in rejections)
     return out.getvalue()
 
 

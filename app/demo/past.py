@@ -4,8 +4,10 @@ Stopped anywhere, it goes on from there: what is posted already is recognised, b
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time as stopwatch
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
+from functools import partial
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from itertools import groupby
@@ -50,21 +52,33 @@ class ForeignBooks(Exception):
         return "this database has members of its own: give the demonstration an empty one, or an empty CLUB_DATA_DIR"
 
 
-async def run(dsn: str, settings: Settings, console: Console, *, data: Traversable = DATA) -> None:
+Loader = Callable[[Database, date, date], Awaitable[None]]
+"""Loads the network, its chapters open since the first month's first day, as it is at the last month's end."""
+
+
+async def run(
+    dsn: str, settings: Settings, console: Console, *, data: Traversable = DATA, load: Loader | None = None
+) -> None:
     """Load the files of `data` and settle every month of theirs that has ended; print each month and the sums.
+
+    Args:
+        load: loads a larger network, which that of `data` is part of.
 
     Raises:
         ForeignBooks: nothing was loaded.
     """
     orders = _orders_by_month(data)
+    load = load or partial(load_network, settings, console, data)
     async with Database.open(dsn, vault=vault_of(settings), pool_size=AT_ONCE + 2) as database:
         first = await settled.first_period(database.pool)
         assert first is not None
         months = _ended_months(first, max(orders))
         with _progress(console) as progress:
             task = progress.add_task("the network and its members", total=len(months))
-            if await _is_open(database.pool, months[-1] if months else first):
-                await _load_network(database, settings, console, data, first)
+            last = months[-1] if months else first
+            if await _is_open(database.pool, last):
+                await _require_own_books(database, data)
+                await load(database, first, last)
             console.print(sums.HEADINGS, style="bold", highlight=False)
             lived = []
             for month in months:
@@ -102,10 +116,10 @@ async def _is_open(connection: Connection, month: date) -> bool:
     return sealed is None or month > sealed
 
 
-async def _load_network(
-    database: Database, settings: Settings, console: Console, data: Traversable, first: date
+async def load_network(
+    settings: Settings, console: Console, data: Traversable, database: Database, first: date, _last: date
 ) -> None:
-    await _require_own_books(database, data)
+    """The dealers and members of `data`, the rule of the demonstration, and its staff."""
     now = system_clock()
     with as_file(data / "dealers.csv.gz") as file:
         dealers, _ = await import_dealers(database, tabular.open_rows(file, DEALER_COLUMNS), now=now, opened_on=first)
@@ -113,9 +127,11 @@ async def _load_network(
         # so that both directions of settlement show: Hangzhou's dealers pay for the points of their own orders
         await earning.add_order_rule(connection, Rule(funding=Funding.DEALER), region_code="HZ", valid_from=first)
     await people.hire(database, settings, now)
+    begun = stopwatch.monotonic()
     with as_file(data / "members.csv.gz") as file:
         members, _ = await import_members(database, tabular.open_rows(file, MEMBER_COLUMNS), now=now)
-    console.print(f"{dealers.read:,} dealers, {members.read:,} members\n", highlight=False)
+    seconds = stopwatch.monotonic() - begun
+    console.print(f"{dealers.read:,} dealers, {members.read:,} members ({seconds:.1f} s)\n", highlight=False)
 
 
 async def _require_own_books(database: Database, data: Traversable) -> None:

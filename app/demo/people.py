@@ -33,7 +33,8 @@ HIRES = (
     Hire(
         "dms", "dealers' management system", Role.API_CLIENT,
         scopes=("members:apply", "members:enrol", "members:write", "network:read", "orders:cancel", "orders:read",
-                "orders:write", "points:earn", "points:read", "points:redeem", "points:reverse"),
+                "orders:write", "points:earn", "points:read", "points:redeem", "points:reverse",
+                "records:export"),
     ),
 )  # fmt: skip
 

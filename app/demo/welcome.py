@@ -14,6 +14,7 @@ from app import worker
 from app.core import process
 from app.core.actors import Actor, Role
 from app.core.clock import system_clock
+from app.core.commands import on_full_network
 from app.core.db import Database
 from app.demo.people import HIRES, password
 from app.identity.tokens import Tokens
@@ -52,7 +53,7 @@ async def welcome(dsn: str, settings: Settings) -> str:
     own = token(Actor(member["member_no"], Role.MEMBER, None, member["id"]))
     url = f"http://{settings.host}:{settings.port}"
     period = f"?period={month:%Y-%m}" if month else ""
-    club = _command(settings)
+    club, full = _command(settings), " --full" if on_full_network.get() else ""
     return "\n".join(
         [
             f"\n[bold]API {url}/api/v1   docs {url}/docs[/]   (Ctrl-C stops all of it)\n",
@@ -62,13 +63,14 @@ async def welcome(dsn: str, settings: Settings) -> str:
             *(f"  {hire.username:<14} password {password(settings, hire.username)}   {hire.name}" for hire in staff),
             *(f"  {hire.username:<14} secret {password(settings, hire.username)}   {hire.name}" for hire in programs),
             f"  {member['member_no']:<14} token {own}   {member['name']}, a member",
-            f"A new token: {club} token NAME\n",
+            f"A new token: {club} token NAME{full}\n",
             "To try in another terminal:",
             f"  curl -s {url}/api/v1/sign-in -H 'Content-Type: application/json'"
             f""" -d '{{"username": "hq", "password": "{password(settings, "hq")}"}}'""",
             f"  curl -s {url}/oauth/token -d grant_type=client_credentials -u dms:{password(settings, 'dms')}",
             f"  curl -s {url}/api/v1/members/{member['id']}/points -H 'Authorization: Bearer {own}'",
-            f"  curl -s '{url}/api/v1/statements{period}' -H \"Authorization: Bearer $({club} token finance.hz001)\"\n",
+            f"  curl -s '{url}/api/v1/statements{period}'"
+            f' -H "Authorization: Bearer $({club} token finance.hz001{full})"\n',
         ]
     )
 

@@ -28,5 +28,5 @@ EarnErrand = Annotated[Errand, Depends(Errands(Right.POINTS_EARN))]
 )
 async def points_earn(body: EarningCreate, errand: EarnErrand, dry_run: DryRun = False) -> Response:
     """Grant points for one cause, once; points the member owes are repaid from them first."""
-    posting = await service.earn(errand.db, body, request_of(errand, body), dry_run=dry_run)
+    posting = await service.earn(errand.db, errand.actor, body, request_of(errand, body), dry_run=dry_run)
     return posting_response(posting, dry_run=dry_run)

@@ -7,6 +7,7 @@ from datetime import date
 import asyncpg
 
 from app.chapters import queries as chapters
+from app.core.actors import Actor, Reach
 from app.core.db import Connection, Database, rehearsal
 from app.earning.rules import Funding, Rule
 from app.earning.schemas import EarningCreate
@@ -60,15 +61,17 @@ async def add_order_rule(
     )  # fmt: skip
 
 
-async def earn(db: Database, order: EarningCreate, request: Request, *, dry_run: bool) -> Posting:
+async def earn(db: Database, actor: Actor, order: EarningCreate, request: Request, *, dry_run: bool) -> Posting:
     """Post an earning that a program or headquarters brings.
 
     Raises:
-        InvalidPayload: the funder or the place is no known dealer.
+        InvalidPayload: the funder or the place is no dealer that the actor reaches; who is bound to dealers has to
+            name one as the place.
         And what `ledger.earn` raises.
     """
-    for pointer, party in (("/funder", order.funder), ("/place", order.place)):
-        if party != ledger.HQ:
-            await chapters.require_dealer(db, pointer, party)
+    if order.funder != ledger.HQ:
+        await chapters.require_reached(db, actor, "/funder", order.funder)
+    if order.place != ledger.HQ or actor.reach is not Reach.ALL:
+        await chapters.require_reached(db, actor, "/place", order.place)
     async with rehearsal(db.pool, dry_run) as connection:
         return await ledger.earn(connection, order.earning(request.now), request)

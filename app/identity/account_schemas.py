@@ -1,6 +1,6 @@
 """Accounts, grants and programs at the edge."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstrai
 from pydantic_core import PydanticCustomError
 
 from app.core.actors import PROGRAM_SCOPES, Role
-from app.core.schemas import BusinessDate, Input, Line, Name, may_be_left_out
+from app.core.schemas import BusinessDate, Input, Line, Name, PartnerCode, may_be_left_out
 from app.identity.models import USERNAME, Account, AccountKind, Grant
 from app.identity.schemas import GrantRead
 
@@ -30,6 +30,8 @@ def _in_order(scopes: list[str]) -> list[str]:
 Scope = Annotated[str, Field(json_schema_extra={"enum": sorted(PROGRAM_SCOPES)}), AfterValidator(_scope)]
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(PROGRAM_SCOPES)), AfterValidator(_in_order)]
 
+Dealers = Annotated[list[Code], Field(max_length=100), AfterValidator(_in_order)]
+
 GrantableRole = Literal[
     Role.HQ_ADMIN, Role.HQ_OPERATIONS, Role.HQ_FINANCE, Role.AUDITOR, Role.REGIONAL_MANAGER, Role.CARE_DIRECTOR,
     Role.CARE_STAFF, Role.GENERAL_MANAGER, Role.SALES_CONSULTANT, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK,
@@ -43,7 +45,7 @@ class GrantGive(Input):
     role: GrantableRole
     region_code: Code | None = None
     dealer_code: Code | None = None
-    partner_code: Code | None = None
+    partner_code: PartnerCode | None = None
     valid_from: BusinessDate | None = Field(default=None, description="first day (China); today when left out")
     valid_until: BusinessDate | None = Field(default=None, description="last day (China); none when left out")
 
@@ -55,14 +57,18 @@ class GrantEnd(Input):
 
 
 class AccountRead(BaseModel):
-    """An account with every grant it ever had; a program has scopes instead."""
+    """An account with every grant it ever had; a program has scopes instead, dealers or a region, and a last day."""
 
     id: UUID
     username: str
     name: str
     kind: AccountKind
     scopes: list[str]
+    region_code: str | None
+    dealer_codes: list[str]
+    last_day: date | None
     is_active: bool
+    is_blocked: bool = Field(description="deactivated by headquarters, whose administrators make it active again")
     created_at: datetime
     version: int
     grants: list[GrantRead]
@@ -84,19 +90,25 @@ class AccountCreate(Input):
 
 
 class AccountUpdate(Input):
-    """What may change on an account; inactive accounts cannot sign in. Scopes are a program's."""
+    """What may change on an account; inactive accounts cannot sign in. What comes after that is a program's."""
 
     name: Name = may_be_left_out()
     is_active: bool = may_be_left_out()
     scopes: Scopes = may_be_left_out()
+    region_code: Code | None = may_be_left_out()
+    dealer_codes: Dealers = may_be_left_out()
+    last_day: BusinessDate | None = may_be_left_out()
 
 
 class ProgramCreate(Input):
-    """A new program; its username is its client id."""
+    """A new program; its username is its client id. It reaches all dealers, unless a region or dealers are named."""
 
     username: Username
     name: Name
     scopes: Scopes
+    region_code: Code | None = Field(default=None, description="it reaches this region's dealers only")
+    dealer_codes: Dealers = Field(default_factory=list, description="it reaches these dealers only")
+    last_day: BusinessDate | None = Field(default=None, description="the last day (China) on which it gets tokens")
 
 
 class SecretRotate(Input):

@@ -1,16 +1,18 @@
 """What headquarters' administrators do with accounts. Nobody decides on one's own."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.actors import Actor
+from app.core.actors import Actor, Right
 from app.core.clock import china_date
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
-from app.identity import grants
+from app.identity import grants, program_reach
 from app.identity.models import Account, AccountKind, Grant
-from app.identity.problems import OwnAccount
+from app.identity.problems import AccountBlocked, OwnAccount
 from app.identity.session_models import Ending
 from app.identity.sessions import end_all
 
@@ -28,16 +30,16 @@ async def account(session: AsyncSession, account_id: UUID) -> Account:
 
 
 async def person(session: AsyncSession, actor: Actor, account_id: UUID) -> Account:
-    """Another person's account, to give or end a grant of it.
+    """Another person's account, to decide on; locked until commit, so that nobody signs in meanwhile.
 
     Raises:
         NotFound: there is none, or it is a program's.
         OwnAccount: it is the actor's.
     """
-    found = await account(session, account_id)
-    if found.kind != AccountKind.PERSON:
+    found = await session.get(Account, account_id, with_for_update=True, populate_existing=True)
+    if found is None or found.kind != AccountKind.PERSON:
         raise NotFound("account")
-    _require_another(actor, found)
+    require_another(actor, found)
     return found
 
 
@@ -59,32 +61,63 @@ async def end_grant(
 
 
 async def update(
-    session: AsyncSession, actor: Actor, account_id: UUID, changes: dict[str, object], *, version: int,
+    session: AsyncSession, actor: Actor, account_id: UUID, changes: dict[str, Any], *, version: int,
     now: datetime,
 ) -> Account:  # fmt: skip
-    """Rename, deactivate or reactivate an account, or change a program's scopes; deactivated, its sessions end.
+    """Rename, deactivate or reactivate an account, or change a program's scopes, reach or last day.
+
+    Deactivated, its sessions end.
 
     Raises:
         NotFound, PreconditionFailed.
         OwnAccount: it is the actor's.
-        InvalidPayload: scopes for a person.
+        InvalidPayload: what is a program's for a person; or see `program_reach.require`.
     """
     found = await account(session, account_id)
-    _require_another(actor, found)
-    if "scopes" in changes and found.kind != AccountKind.PROGRAM:
-        raise InvalidPayload.at("/scopes", "scopes_of_person")
+    require_another(actor, found)
+    for field in program_reach.FIELDS:
+        if field in changes and found.kind != AccountKind.PROGRAM:
+            raise InvalidPayload.at(f"/{field}", "scopes_of_person")
     await session.refresh(found, with_for_update=True)
     if found.version != version:
         raise PreconditionFailed
-    for name, value in changes.items():
-        setattr(found, name, value)
-    found.version += 1
-    await session.flush()
-    if not found.is_active:
-        await end_all(session, Ending.REVOKED, now, account_id=found.id)
+    await program_reach.require(
+        session, changes.get("region_code", found.region_code), changes.get("dealer_codes", found.dealer_codes)
+    )
+    await apply(session, actor, found, changes, now=now)
     return found
 
 
-def _require_another(actor: Actor, account: Account) -> None:
+async def apply(
+    session: AsyncSession, actor: Actor, account: Account, changes: Mapping[str, object], *, now: datetime
+) -> None:
+    """Change an account that is locked. What headquarters deactivated, its administrators make active again.
+
+    Deactivated, the account's sessions end, and so does every access token it was given.
+
+    Raises:
+        AccountBlocked.
+    """
+    if changes.get("is_active") is True and account.is_blocked and not actor.may(Right.ACCOUNTS_WRITE):
+        raise AccountBlocked
+    for name, value in changes.items():
+        setattr(account, name, value)
+    if account.is_active:
+        account.is_blocked = False
+    elif "is_active" in changes:
+        account.is_blocked = account.is_blocked or not actor.role.is_dealer_staff
+        account.deactivated_at = now
+    account.version += 1
+    await session.flush()
+    if not account.is_active:
+        await end_all(session, Ending.REVOKED, now, account_id=account.id)
+
+
+def require_another(actor: Actor, account: Account) -> None:
+    """Refuse a decision on one's own account.
+
+    Raises:
+        OwnAccount.
+    """
     if account.username == actor.subject:
         raise OwnAccount

@@ -78,3 +78,17 @@ class ExternalIdentity(SQLModel, table=True):
     issuer: str | None = text_field(default=None)
     subject: str | None = text_field(default=None)
     linked_at: datetime | None = time_field(default=None)
+
+
+class SignInHandover(SQLModel, table=True):
+    """A sign-in at the provider on its way back to the front end that asked: good once, for a minute.
+
+    `digest` is the code's, `challenge` the front end's own (RFC 7636, S256).
+    """
+
+    __tablename__ = "sign_in_handover"
+
+    digest: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    account_id: UUID = Field(foreign_key="account.id", index=True)
+    challenge: str = text_field()
+    expires_at: datetime = time_field(index=True)

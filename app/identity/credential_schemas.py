@@ -73,6 +73,15 @@ class ExternalIdentitySet(Input):
     email: Email
 
 
+class HandoverTake(Input):
+    """The code that a front end was given in its address, and the secret whose challenge it asked with."""
+
+    code: SecretStr = Field(max_length=100)
+    verifier: Annotated[SecretStr, Field(min_length=43, max_length=128)] = Field(
+        description="RFC 7636: 43 to 128 of A-Z a-z 0-9 - . _ ~"
+    )
+
+
 class ExternalIdentityRead(BaseModel):
     """The e-mail awaited, and since when the identity is linked."""
 

@@ -5,11 +5,10 @@ stands though the sign-in is refused; the caller's session is first used when th
 connection while a password is hashed.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -27,7 +26,7 @@ from app.identity import accounts, attempts, grants, passwords, second_factor
 from app.identity.attempts import Origin
 from app.identity.credential_models import Credential
 from app.identity.models import Account
-from app.identity.problems import PasswordChangeRequired, SecondFactorRequired, SignInFailed
+from app.identity.problems import InitialPasswordEnded, PasswordChangeRequired, SecondFactorRequired, SignInFailed
 from app.identity.rules import PASSWORD_MIN_LENGTH, SECOND_FACTOR_ROLES, password_fault
 from app.identity.seals import Seals
 from app.identity.second_factor import Enrolment
@@ -48,16 +47,22 @@ class Proof:
 # --- signing in ---
 
 
-async def authenticate(session: AsyncSession, seals: Seals, proof: Proof, *, now: datetime) -> Account:
-    """The account of somebody who proved to be its owner, and may go on with it.
+async def authenticate(
+    session: AsyncSession, seals: Seals, proof: Proof, *, initial_life: timedelta, now: datetime
+) -> Account:
+    """The account of somebody who proved to be its owner, and may go on with it; locked until commit.
+
+    Args:
+        initial_life: how long a password is good that somebody else set.
 
     Raises:
         SignInFailed: unknown, inactive, wrong password or code: told apart for nobody.
         TooManyAttempts: too many failures from there; nothing was looked at.
+        InitialPasswordEnded: somebody else set the password, too long ago.
         PasswordChangeRequired: somebody else set the password.
         SecondFactorRequired: a code is missing, or the account's role needs a second factor and has none yet.
     """
-    account = await _proven(session, seals, proof, now)
+    account = await _proven(session, seals, proof, initial_life, now)
     credential = await session.get(Credential, account.id)
     if credential is not None and credential.is_demo:
         return account
@@ -75,7 +80,7 @@ async def needs_second_factor(session: AsyncSession, account_id: UUID, now: date
     )
 
 
-async def _proven(session: AsyncSession, seals: Seals, proof: Proof, now: datetime) -> Account:
+async def _proven(session: AsyncSession, seals: Seals, proof: Proof, initial_life: timedelta, now: datetime) -> Account:
     """The account whose password, and code if it has a confirmed second factor, this is."""
     async with _apart(session) as own:
         account: Account | None = await own.scalar(select(Account).where(Account.username == proof.username))
@@ -99,7 +104,24 @@ async def _proven(session: AsyncSession, seals: Seals, proof: Proof, now: dateti
         raise SignInFailed
     if asks and proof.otp is None:
         raise SecondFactorRequired(is_set_up=True)
-    return await session.get_one(Account, account.id)
+    current = await _still(session, account)
+    await _require_in_time(session, current, initial_life, now)
+    return current
+
+
+async def _still(session: AsyncSession, proven: Account) -> Account:
+    """The same account, locked: what was proven while its password changed, or it was deactivated, proves nothing."""
+    account = await session.get(Account, proven.id, with_for_update=True, populate_existing=True)
+    if account is None or not account.is_active or account.password_hash != proven.password_hash:
+        raise SignInFailed
+    return account
+
+
+async def _require_in_time(session: AsyncSession, account: Account, initial_life: timedelta, now: datetime) -> None:
+    credential = await session.get(Credential, account.id)
+    set_at = account.created_at if credential is None else credential.changed_at
+    if (credential is None or credential.must_change) and now - set_at >= initial_life:
+        raise InitialPasswordEnded
 
 
 async def _code_is_good(session: AsyncSession, seals: Seals, account_id: UUID, code: str, now: datetime) -> bool:
@@ -119,46 +141,48 @@ async def _apart(session: AsyncSession) -> AsyncIterator[AsyncSession]:
 # --- what an owner changes ---
 
 
-async def change_password(session: AsyncSession, seals: Seals, proof: Proof, new: SecretStr, *, now: datetime) -> None:
+async def change_password(
+    session: AsyncSession, seals: Seals, proof: Proof, new: SecretStr, *, initial_life: timedelta, now: datetime
+) -> None:
     """Give oneself a new password; the account's sessions end.
 
     Raises:
-        SignInFailed, TooManyAttempts, SecondFactorRequired: the proof is not good.
+        SignInFailed, TooManyAttempts, SecondFactorRequired, InitialPasswordEnded: the proof is not good.
         InvalidPayload: the new password is too short, too common, contains the username, or is the old one.
     """
-    account = await _proven(session, seals, proof, now)
+    account = await _proven(session, seals, proof, initial_life, now)
     password = new.get_secret_value()
-    fault = password_fault(password, account.username)
-    if fault is None and password == proof.password.get_secret_value():
-        fault = "password_unchanged"
-    if fault is not None:
-        raise InvalidPayload.at("/new_password", fault, min_length=PASSWORD_MIN_LENGTH)
+    require_good(password, account.username, "/new_password")
+    if password == proof.password.get_secret_value():
+        raise InvalidPayload.at("/new_password", "password_unchanged")
     credential = await session.get(Credential, account.id)
     is_demo = credential is not None and credential.is_demo
     await _set(session, account, password, must_change=False, is_demo=is_demo, now=now)
 
 
-async def begin_second_factor(session: AsyncSession, seals: Seals, proof: Proof, *, now: datetime) -> Enrolment:
+async def begin_second_factor(
+    session: AsyncSession, seals: Seals, proof: Proof, *, initial_life: timedelta, now: datetime
+) -> Enrolment:
     """Give oneself a generator of codes, which counts when `confirm_second_factor` saw its first one.
 
     Raises:
-        SignInFailed, TooManyAttempts: the proof is not good.
+        SignInFailed, TooManyAttempts, InitialPasswordEnded: the proof is not good.
         SecondFactorRequired, SecondFactorExists: there is a confirmed one.
     """
-    account = await _proven(session, seals, proof, now)
+    account = await _proven(session, seals, proof, initial_life, now)
     return await second_factor.begin(session, seals, account.id, account.username, now=now)
 
 
 async def confirm_second_factor(
-    session: AsyncSession, seals: Seals, proof: Proof, code: str, *, now: datetime
+    session: AsyncSession, seals: Seals, proof: Proof, code: str, *, initial_life: timedelta, now: datetime
 ) -> Sequence[str]:
     """Put the generator into force by its first code; the recovery codes, which are shown this once.
 
     Raises:
         SignInFailed: the password or the code is wrong, or no generator was begun.
-        TooManyAttempts, SecondFactorRequired, SecondFactorExists.
+        TooManyAttempts, SecondFactorRequired, SecondFactorExists, InitialPasswordEnded.
     """
-    account = await _proven(session, seals, proof, now)
+    account = await _proven(session, seals, proof, initial_life, now)
     return await second_factor.confirm(session, seals, account.id, code, now=now)
 
 
@@ -177,8 +201,7 @@ async def reset_password(
     """
     account = await accounts.person(session, actor, account_id)
     plain = password.get_secret_value()
-    if (fault := password_fault(plain, account.username)) is not None:
-        raise InvalidPayload.at("/password", fault, min_length=PASSWORD_MIN_LENGTH)
+    require_good(plain, account.username, "/password")
     await _set(session, account, plain, must_change=True, is_demo=False, now=now)
 
 
@@ -201,9 +224,19 @@ async def waive_for_demo(session: AsyncSession, account_id: UUID, *, now: dateti
     await session.execute(waiver.on_conflict_do_nothing())
 
 
+def require_good(password: str, username: str, pointer: str) -> None:
+    """Refuse a password that is too short, too common, or contains the username.
+
+    Raises:
+        InvalidPayload: at `pointer`, naming the fault.
+    """
+    if (fault := password_fault(password, username)) is not None:
+        raise InvalidPayload.at(pointer, fault, min_length=PASSWORD_MIN_LENGTH)
+
+
 async def _set(
     session: AsyncSession, account: Account, password: str, *, must_change: bool, is_demo: bool, now: datetime
 ) -> None:
-    account.password_hash = await asyncio.to_thread(passwords.hash_password, password)
+    account.password_hash = await passwords.hash_password(password)
     await session.merge(Credential(account_id=account.id, must_change=must_change, is_demo=is_demo, changed_at=now))
     await end_all(session, Ending.REVOKED, now, account_id=account.id)

@@ -61,19 +61,33 @@ def actor_of(account: Account, grant: Grant) -> Actor:
 
 def program_of(account: Account, scopes: Sequence[str] | None = None) -> Actor:
     """Whom a program's tokens speak for; with fewer scopes than it has when it asked so."""
-    return Actor(account.username, Role.API_CLIENT, scopes=frozenset(account.scopes if scopes is None else scopes))
+    return Actor(
+        account.username, Role.API_CLIENT, scopes=frozenset(account.scopes if scopes is None else scopes),
+        region_code=account.region_code, dealer_codes=frozenset(account.dealer_codes),
+    )  # fmt: skip
 
 
 def ends_at(grant: Grant) -> datetime | None:
     """The first moment the grant is no longer good: midnight in China after its last day; None without one."""
-    if grant.valid_until is None:
-        return None
-    return datetime.combine(grant.valid_until + timedelta(days=1), time.min, CHINA)
+    return after(grant.valid_until)
+
+
+def after(last_day: date | None) -> datetime | None:
+    """Midnight in China after a last day; None without one."""
+    return None if last_day is None else datetime.combine(last_day + timedelta(days=1), time.min, CHINA)
 
 
 def lifetime(grant: Grant, now: datetime, longest: timedelta) -> timedelta:
     """How long a token under the grant may live, at most `longest`."""
-    end = ends_at(grant)
+    return _until(ends_at(grant), now, longest)
+
+
+def program_lifetime(program: Account, now: datetime, longest: timedelta) -> timedelta:
+    """How long a program's token may live: at most `longest`, and not past its last day."""
+    return _until(after(program.last_day), now, longest)
+
+
+def _until(end: datetime | None, now: datetime, longest: timedelta) -> timedelta:
     return longest if end is None else max(min(longest, end - now), timedelta(0))
 
 

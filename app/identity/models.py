@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, LargeBinary, Text
+from sqlalchemy import ARRAY, CheckConstraint, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from app.audit.rows import audited
@@ -38,6 +38,7 @@ def _exactly_for(column: str, reach: Reach) -> str:
 class Account(SQLModel, table=True):
     """Someone or something that signs in: a person (what it may do are its grants) or a program (its scopes).
 
+    A program reaches all dealers, or a region's, or those named; until its last day (China) if it has one.
     Members have no row here: their tokens are issued on their member record.
     """
 
@@ -46,6 +47,12 @@ class Account(SQLModel, table=True):
         CheckConstraint("kind IN ('person', 'program')", name="kind"),
         CheckConstraint("kind = 'program' OR scopes = '{}'", name="scopes"),
         CheckConstraint("kind = 'person' OR password_hash IS NULL", name="password"),
+        CheckConstraint(
+            "kind = 'program' OR (region_code IS NULL AND dealer_codes = '{}' AND last_day IS NULL)", name="reach"
+        ),
+        CheckConstraint("region_code IS NULL OR dealer_codes = '{}'", name="one_reach"),
+        CheckConstraint("NOT (is_active AND is_blocked)", name="blocked"),
+        Index("ix_account_deactivated", "deactivated_at", postgresql_where=text("deactivated_at IS NOT NULL")),
     )
 
     id: UUID = id_field()
@@ -53,8 +60,15 @@ class Account(SQLModel, table=True):
     name: str = text_field()
     kind: AccountKind = text_field(default=AccountKind.PERSON)
     scopes: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
+    region_code: str | None = text_field(default=None, foreign_key="region.code")
+    dealer_codes: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
+    last_day: date | None = None
     password_hash: str | None = text_field(default=None)
     is_active: bool = True
+    is_blocked: bool = False
+    """Deactivated by headquarters: only who writes accounts there makes it active again."""
+    deactivated_at: datetime | None = time_field(default=None)
+    """The last time: access tokens from before it stay refused, also when the account is active again."""
     created_at: datetime = time_field()
     version: int = 1
 

@@ -59,7 +59,7 @@ async def programs_token(request: Request, session: Session, now: Now, settings:
     except oauth.Refused as refusal:
         await request.app.state.refusals.keep(request, refusal.error.replace("_", "-"))
         return _refusal(refusal)
-    life = timedelta(minutes=settings.access_token_minutes)
+    life = grants.program_lifetime(account, now, timedelta(minutes=settings.access_token_minutes))
     program = grants.program_of(account, sorted(scopes))
     token, _ = request.app.state.tokens.issue(program, life)
     await audit.record(session, Action.TOKEN_ISSUED, "account", [account.id], actor=program)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 import httpx
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -20,16 +19,9 @@ from authlib.oidc.discovery import get_well_known_url
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
-from app.core.actors import Actor
 from app.core.problems import NotFound
-from app.identity import accounts, credentials
-from app.identity.credential_models import ExternalIdentity
-from app.identity.models import Account
-from app.identity.problems import EmailTaken, ProviderUnavailable, SecondFactorMissing, SignInFailed
+from app.identity.problems import ProviderUnavailable, SignInFailed
 from app.identity.seals import Seals
 from app.settings import Settings
 
@@ -44,23 +36,26 @@ _LEEWAY = 60
 # by the provider's public key only: neither "none" nor a secret of ours as HMAC key
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 _ENDPOINTS = {"authorization_endpoint", "token_endpoint", "jwks_uri"}
-_SECOND_FACTORS = frozenset({"mfa", "otp", "hwk", "swk", "sc", "pop"})
-"""Methods by which a provider says it asked for more than a password (RFC 8176)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A sign-in under way."""
+    """A sign-in under way; with the front end's address and challenge when one asked for it."""
 
     state: str
     nonce: str
     verifier: str
     begun_at: float
+    return_to: str | None = None
+    challenge: str | None = None
 
     @classmethod
-    def begin(cls, now: datetime) -> "Flow":
+    def begin(cls, now: datetime, *, return_to: str | None = None, challenge: str | None = None) -> "Flow":
         """A new one."""
-        return cls(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), now.timestamp())
+        return cls(
+            secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), now.timestamp(),
+            return_to, challenge,
+        )  # fmt: skip
 
     def sealed(self, seals: Seals) -> str:
         """As the cookie holds it."""
@@ -73,13 +68,20 @@ class Flow:
         Raises:
             SignInFailed: this browser began none, too long ago, or another one.
         """
-        content = seals.opened(cookie or "")
-        flow = cls(**json.loads(content)) if content is not None else None
+        flow = cls._read(seals.opened(cookie or ""))
         if flow is None or not compare_digest(flow.state.encode(), state.encode()):
             raise SignInFailed
         if now.timestamp() - flow.begun_at > FLOW_LIFE.total_seconds():
             raise SignInFailed
         return flow
+
+    @classmethod
+    def _read(cls, content: bytes | None) -> "Flow | None":
+        try:
+            return cls(**json.loads(content)) if content is not None else None
+        except (ValueError, TypeError):
+            # sealed by us, but for something else
+            return None
 
 
 class Provider:
@@ -226,81 +228,3 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
 def _unavailable(why: str) -> ProviderUnavailable:
     log.warning("the OpenID Connect provider is of no use: %s", why)
     return ProviderUnavailable()
-
-
-# --- whose identity it is ---
-
-
-async def account_of(
-    session: AsyncSession, provider: Provider, claims: dict[str, Any], *, asserts_second_factor: bool, now: datetime
-) -> Account:
-    """The account that headquarters linked to this identity: by `sub`, the first time by a verified e-mail.
-
-    Args:
-        claims: a verified ID token's.
-        asserts_second_factor: the provider always asks for one, whether it says so or not.
-
-    Raises:
-        SignInFailed: nobody's identity, or an inactive account's.
-        SecondFactorMissing: the account needs one, and the provider did not say that it asked for it.
-    """
-    link = await _link(session, provider.issuer, claims, now)
-    account = await session.get(Account, link.account_id) if link is not None else None
-    if account is None or not account.is_active:
-        raise SignInFailed
-    shown = asserts_second_factor or not _SECOND_FACTORS.isdisjoint(map(str, claims.get("amr") or []))
-    if not shown and await credentials.needs_second_factor(session, account.id, now):
-        raise SecondFactorMissing
-    return account
-
-
-async def _link(session: AsyncSession, issuer: str, claims: dict[str, Any], now: datetime) -> ExternalIdentity | None:
-    subject = str(claims["sub"])
-    known: ExternalIdentity | None = await session.scalar(
-        select(ExternalIdentity).where(ExternalIdentity.issuer == issuer, ExternalIdentity.subject == subject)
-    )
-    # an address somebody merely typed in at the provider proves nothing
-    if known is not None or claims.get("email_verified") is not True:
-        return known
-    awaited: ExternalIdentity | None = await session.scalar(
-        select(ExternalIdentity)
-        .where(ExternalIdentity.email == str(claims.get("email")).lower(), col(ExternalIdentity.subject).is_(None))
-        .with_for_update()
-    )
-    if awaited is not None:
-        awaited.issuer, awaited.subject, awaited.linked_at = issuer, subject, now
-        await session.flush()
-    return awaited
-
-
-async def expect(session: AsyncSession, actor: Actor, account_id: UUID, email: str) -> ExternalIdentity:
-    """Say under which e-mail a person stands at the provider; whoever was linked before no longer is.
-
-    Raises:
-        NotFound: there is no such person.
-        OwnAccount: it is the actor's.
-        EmailTaken: another account stands under it.
-    """
-    await accounts.person(session, actor, account_id)
-    identity = await session.merge(
-        ExternalIdentity(account_id=account_id, email=email.lower(), issuer=None, subject=None, linked_at=None)
-    )
-    try:
-        await session.flush()
-    except IntegrityError:
-        raise EmailTaken from None
-    return identity
-
-
-async def unlink(session: AsyncSession, actor: Actor, account_id: UUID) -> None:
-    """A person no longer signs in by the provider.
-
-    Raises:
-        NotFound: there is no such person, or it does not.
-        OwnAccount: it is the actor's.
-    """
-    await accounts.person(session, actor, account_id)
-    identity = await session.get(ExternalIdentity, account_id)
-    if identity is None:
-        raise NotFound("external identity")
-    await session.delete(identity)

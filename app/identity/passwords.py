@@ -11,9 +11,10 @@ _AT_A_TIME = asyncio.Semaphore(2)
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$YWJjZGVmZ2hpamtsbW5vcA$0nTTxQIdvbZ3Uq5nL5L1ZmN9GjMFrYBbWVOoPCE4sGk"
 
 
-def hash_password(password: str) -> str:
+async def hash_password(password: str) -> str:
     """The password's argon2id hash."""
-    return _HASHER.hash(password)
+    async with _AT_A_TIME:
+        return await asyncio.to_thread(_HASHER.hash, password)
 
 
 async def verify(password: str, stored: str | None) -> bool:

@@ -21,6 +21,12 @@ class OwnAccount(Problem):
     status, type = 409, "own-account"
 
 
+class AccountBlocked(Problem):
+    """Headquarters deactivated the account, and only headquarters' administrators make it active again."""
+
+    status, type = 409, "account-blocked"
+
+
 class SessionEnded(Problem):
     """The refresh token is unknown, used, or its session is over: told apart for nobody. Sign in again."""
 
@@ -58,6 +64,12 @@ class PasswordChangeRequired(Problem):
     """The password is right but was set by somebody else: it is good for its own change only."""
 
     status, type = 403, "password-change-required"
+
+
+class InitialPasswordEnded(Problem):
+    """The password is right, but was set by somebody else too long ago: it is good for nothing any more."""
+
+    status, type = 403, "initial-password-ended"
 
 
 class TooManyAttempts(Problem):

@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.core.problems import NotFound
-from app.identity import service
+from app.core.clock import china_date
+from app.core.problems import InvalidPayload, NotFound
+from app.identity import program_reach, service
 from app.identity.models import Account, AccountKind, ClientSecret
 
 
@@ -25,19 +26,27 @@ class NewSecret(NamedTuple):
 
 
 async def create(
-    session: AsyncSession, *, username: str, name: str, scopes: Sequence[str], now: datetime, secret: str | None = None
-) -> NewSecret:
-    """Take a program in. Its username is its client id.
+    session: AsyncSession, *, username: str, name: str, scopes: Sequence[str], now: datetime,
+    region_code: str | None = None, dealer_codes: Sequence[str] = (), last_day: date | None = None,
+    secret: str | None = None,
+) -> NewSecret:  # fmt: skip
+    """Take a program in. Its username is its client id; without dealers or a region it reaches all.
 
     Args:
+        last_day: the last day (China) on which it gets tokens.
         secret: one made elsewhere, such as the demonstration's; else it is made here.
 
     Raises:
         UsernameTaken: the username is in use.
+        InvalidPayload: see `program_reach.require`; or the last day is over.
     """
     program = Account(
-        username=username, name=name, kind=AccountKind.PROGRAM, scopes=sorted(set(scopes)), created_at=now
-    )
+        username=username, name=name, kind=AccountKind.PROGRAM, scopes=sorted(set(scopes)), region_code=region_code,
+        dealer_codes=sorted(set(dealer_codes)), last_day=last_day, created_at=now,
+    )  # fmt: skip
+    await program_reach.require(session, program.region_code, program.dealer_codes)
+    if last_day is not None and last_day < china_date(now):
+        raise InvalidPayload.at("/last_day", "date_too_early", earliest=china_date(now))
     return await give_secret(session, await service.add(session, program), now, secret)
 
 
@@ -69,7 +78,7 @@ async def authenticate(session: AsyncSession, client_id: str, secret: str, now: 
     mine = (
         select(Account, ClientSecret.digest)
         .join(ClientSecret, col(ClientSecret.account_id) == col(Account.id))
-        .where(col(Account.username) == client_id, col(Account.is_active), _is_good(now))
+        .where(col(Account.username) == client_id, col(Account.is_active), _is_good(now), _goes_on(now))
     )
     digest = sha256(secret.encode()).digest()
     # one that nothing fits comes first, so that an unknown client costs a comparison too
@@ -92,6 +101,10 @@ async def _good_secrets(session: AsyncSession, account_id: UUID, now: datetime) 
 
 def _is_good(now: datetime) -> ColumnElement[bool]:
     return or_(col(ClientSecret.ends_at).is_(None), col(ClientSecret.ends_at) > now)
+
+
+def _goes_on(now: datetime) -> ColumnElement[bool]:
+    return or_(col(Account.last_day).is_(None), col(Account.last_day) >= china_date(now))
 
 
 async def give_secret(session: AsyncSession, account: Account, now: datetime, secret: str | None = None) -> NewSecret:

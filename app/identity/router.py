@@ -8,7 +8,7 @@ from app.core.actors import Actor
 from app.core.http import GUARDED, Config, Now, Requires, Session, documented
 from app.identity import grants, service
 from app.identity.credentials import Proof
-from app.identity.credentials_router import PROOF, From, Sealing, remember_device
+from app.identity.credentials_router import PROOF, From, InitialLife, Sealing, remember_device
 from app.identity.problems import PasswordChangeRequired
 from app.identity.schemas import AccessToken, GrantRead, Me, SignIn
 from app.identity.session_router import Device, LoginSessions
@@ -26,11 +26,13 @@ Anyone = Annotated[Actor, Depends(Requires())]
 )
 async def identity_sign_in(
     body: SignIn, response: Response, session: Session, login: LoginSessions, device: Device, seals: Sealing,
-    origin: From, settings: Config, now: Now,
+    origin: From, initial_life: InitialLife, settings: Config, now: Now,
 ) -> SignedIn:  # fmt: skip
     """Trade a staff username and password, and the second factor's code, for an access token and a refresh token."""
     proof = Proof(body.username, body.password, body.otp, origin)
-    account, grant = await service.sign_in(session, seals, proof, now=now, grant_id=body.grant_id)
+    account, grant = await service.sign_in(
+        session, seals, proof, initial_life=initial_life, now=now, grant_id=body.grant_id
+    )
     response.headers["Cache-Control"] = "no-store"
     remember_device(response, seals, account.id, https=settings.https)
     actor = grants.actor_of(account, grant)

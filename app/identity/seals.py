@@ -25,7 +25,8 @@ class Seals:
         """What was sealed; None when it was changed or its secret is gone."""
         try:
             return self._fernet.decrypt(sealed)
-        except InvalidToken:
+        except (InvalidToken, ValueError):
+            # ValueError: text that is not even ASCII
             return None
 
     def digest(self, *parts: str) -> bytes:

@@ -1,7 +1,7 @@
 """Accounts and sign-in."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -10,10 +10,13 @@ from sqlmodel import select
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
+from app.core.db import unrestricted
+from app.core.problems import InvalidPayload
 from app.identity import credentials, grants, passwords
 from app.identity.credentials import Proof
 from app.identity.models import Account, Grant
 from app.identity.problems import SignInFailed, UsernameTaken
+from app.identity.rules import is_reserved
 from app.identity.seals import Seals
 
 
@@ -26,9 +29,11 @@ async def create_account(
 
     Raises:
         UsernameTaken: the username is in use.
-        InvalidPayload: see `grants.give`.
+        InvalidPayload: the username is reserved, the password too easy; and see `grants.give`.
     """
-    password_hash = passwords.hash_password(password) if password else None
+    if password is not None:
+        credentials.require_good(password, username, "/password")
+    password_hash = await passwords.hash_password(password) if password is not None else None
     account = await add(session, Account(username=username, name=name, password_hash=password_hash, created_at=now))
     await grants.give(
         session, account, role, by=by, now=now, region_code=region_code, dealer_code=dealer_code,
@@ -42,7 +47,12 @@ async def add(session: AsyncSession, account: Account) -> Account:
 
     Raises:
         UsernameTaken: the username is in use.
+        InvalidPayload: it is a member's number or the service's own.
     """
+    if is_reserved(account.username):
+        raise InvalidPayload.at("/username", "username_reserved")
+    # a username is taken wherever its account works, and who has no grant yet works nowhere
+    await unrestricted(session)
     if await find(session, account.username) is not None:
         raise UsernameTaken
     session.add(account)
@@ -61,15 +71,17 @@ async def find(session: AsyncSession, username: str) -> Account | None:
 
 
 async def sign_in(
-    session: AsyncSession, seals: Seals, proof: Proof, *, now: datetime, grant_id: UUID | None = None
-) -> tuple[Account, Grant]:
+    session: AsyncSession, seals: Seals, proof: Proof, *, initial_life: timedelta, now: datetime,
+    grant_id: UUID | None = None,
+) -> tuple[Account, Grant]:  # fmt: skip
     """The account whose owner this proves to be, and the grant it acts under: the one named, or its oldest.
 
     Raises:
         SignInFailed: unknown, wrong, inactive, or no such grant today.
-        TooManyAttempts, PasswordChangeRequired, SecondFactorRequired: see `credentials.authenticate`.
+        TooManyAttempts, InitialPasswordEnded, PasswordChangeRequired, SecondFactorRequired: see
+            `credentials.authenticate`.
     """
-    account = await credentials.authenticate(session, seals, proof, now=now)
+    account = await credentials.authenticate(session, seals, proof, initial_life=initial_life, now=now)
     return account, await acting_under(session, account, grant_id, now=now)
 
 

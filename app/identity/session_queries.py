@@ -55,6 +55,12 @@ async def live(
     return (await session.scalars(query.order_by(col(LoginSession.id)).limit(limit))).all()
 
 
+async def opened_at(session: AsyncSession, actor: Actor) -> datetime | None:
+    """When the session that an actor comes with began; None: it comes with none."""
+    own = select(col(LoginSession.opened_at)).where(owned_by(actor), col(LoginSession.id) == actor.session_id)
+    return await session.scalar(own)
+
+
 async def own(session: AsyncSession, actor: Actor, session_id: UUID) -> LoginSession | None:
     """One of an actor's own sessions that has not ended, locked for change."""
     query = select(LoginSession).where(owned_by(actor), _LIVE, col(LoginSession.id) == session_id).with_for_update()
@@ -74,6 +80,12 @@ async def ended_since(connection: Connection, since: datetime) -> dict[UUID, dat
     """The sessions that ended after a moment, and when."""
     rows = await connection.fetch("SELECT id, ended_at FROM login_session WHERE ended_at > $1", since)
     return {row["id"]: row["ended_at"] for row in rows}
+
+
+async def deactivated_since(connection: Connection, since: datetime) -> dict[str, datetime]:
+    """The names of the accounts and programs deactivated after a moment, and when the last time."""
+    rows = await connection.fetch("SELECT username, deactivated_at FROM account WHERE deactivated_at > $1", since)
+    return {row["username"]: row["deactivated_at"] for row in rows}
 
 
 async def delete_before(connection: Connection, moment: datetime) -> None:

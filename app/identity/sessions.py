@@ -19,12 +19,14 @@ import asyncpg
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit import refusals
 from app.audit import service as audit
 from app.audit.models import Action
 from app.core.actors import Actor
 from app.core.clock import Clock
 from app.core.db import Database, new_id
 from app.identity import session_queries as queries
+from app.identity.models import Account
 from app.identity.problems import SignInFailed
 from app.identity.session_models import Ending, LoginSession, RefreshToken
 from app.identity.standing import Standing, of_account, place_of
@@ -84,6 +86,9 @@ class Sessions:
             device=device.replace("\0", "")[:200], opened_at=now, refreshed_at=now,
             expires_at=now + (self._member_life if account_id is None else self._staff_life),
         )  # fmt: skip
+        if account_id is not None:
+            # whoever takes the account's sessions away waits for this one, or is seen by it
+            await session.get(Account, account_id, with_for_update=True, populate_existing=True)
         standing = await self._standing(session, login, now)
         if standing is None:
             raise SignInFailed
@@ -101,6 +106,7 @@ class Sessions:
         """
         digest = _digest(refresh_token)
         login = await queries.locked_family(session, digest)
+        refusals.concern("session", login.id if login else None)
         if login is None or login.ended_at is not None or now >= login.expires_at:
             return None
         token = await session.get_one(RefreshToken, digest)
@@ -149,9 +155,13 @@ class Sessions:
     # --- what other processes ended ---
 
     async def learn(self, database: Database, now: datetime) -> None:
-        """Refuse the tokens of every session that ended while one of its access tokens may still be good."""
+        """Refuse the tokens of every session that ended, and of every account or program that was deactivated.
+
+        Of those only that may still have a good access token.
+        """
         self._tokens.forget_refusals(before=now - 2 * self._access_life)
         self._tokens.refuse(await queries.ended_since(database.pool, now - self._access_life))
+        self._tokens.refuse_before(await queries.deactivated_since(database.pool, now - self._access_life))
 
     @asynccontextmanager
     async def watching(self, database: Database, clock: Clock) -> AsyncIterator[None]:

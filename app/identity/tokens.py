@@ -25,8 +25,9 @@ class Tokens:
         self._clock = clock
         self._newest = Key.derived(secret)
         self._keys = {key.kid: key for key in (self._newest, *map(Key.derived, older))}
-        self._verified: dict[str, tuple[Actor, float]] = {}
+        self._verified: dict[str, tuple[Actor, float, float]] = {}
         self._refused: dict[UUID | None, datetime] = {}
+        self._deactivated: dict[str, datetime] = {}
 
     def issue(self, actor: Actor, lifetime: timedelta) -> tuple[str, datetime]:
         """A token for an actor and the moment it ends."""
@@ -34,6 +35,7 @@ class Tokens:
         until = now + lifetime
         optional = {
             "dealer": actor.dealer_code,
+            "dealers": sorted(actor.dealer_codes),
             "region": actor.region_code,
             "partner": actor.partner_code,
             "member": actor.member_id and str(actor.member_id),
@@ -60,29 +62,40 @@ class Tokens:
             if len(self._verified) >= _CACHE_SIZE:
                 self._verified.clear()
             self._verified[token] = known
-        actor, until = known
-        return actor if now < until and actor.session_id not in self._refused else None
+        actor, until, issued = known
+        if now >= until or actor.session_id in self._refused:
+            return None
+        return None if actor.subject in self._deactivated and self._is_from_before(actor, issued) else actor
 
-    def _verify(self, token: str) -> tuple[Actor, float] | None:
+    def _is_from_before(self, actor: Actor, issued: float) -> bool:
+        # a member may be called as an account of an earlier release is
+        return actor.role is not Role.MEMBER and issued < self._deactivated[actor.subject].timestamp()
+
+    def _verify(self, token: str) -> tuple[Actor, float, float] | None:
         try:
             key = self._keys[jwt.get_unverified_header(token)["kid"]]
             claims = jwt.decode(
                 token, key.public, [ALGORITHM], issuer=ISSUER,
-                options={"require": ["exp", "sub", "role"], "verify_exp": False, "verify_iat": False},
+                options={"require": ["exp", "iat", "sub", "role"], "verify_exp": False, "verify_iat": False},
             )  # fmt: skip
-            return _actor_of(claims), float(claims["exp"])
+            return _actor_of(claims), float(claims["exp"]), float(claims["iat"])
         except (jwt.InvalidTokenError, KeyError, ValueError):
             return None
 
-    # --- sessions that have ended ---
+    # --- sessions that have ended, accounts that are no longer active ---
 
     def refuse(self, ended: Mapping[UUID, datetime]) -> None:
         """From now on, refuse the tokens of these sessions, ended when."""
         self._refused.update((session_id, at) for session_id, at in ended.items())
 
+    def refuse_before(self, deactivated: Mapping[str, datetime]) -> None:
+        """From now on, refuse what was issued to these accounts and programs before each was deactivated."""
+        self._deactivated.update(deactivated)
+
     def forget_refusals(self, *, before: datetime) -> None:
-        """Forget the sessions ended before a moment, when all their tokens have ended too."""
+        """Forget what ended before a moment, when all its tokens have ended too."""
         self._refused = {session_id: at for session_id, at in self._refused.items() if at >= before}
+        self._deactivated = {subject: at for subject, at in self._deactivated.items() if at >= before}
 
     # --- what others need to verify ---
 
@@ -101,4 +114,5 @@ def _actor_of(claims: Mapping[str, Any]) -> Actor:
         region_code=claims.get("region"),
         partner_code=claims.get("partner"),
         session_id=UUID(claims["sid"]) if "sid" in claims else None,
+        dealer_codes=frozenset(claims.get("dealers", ())),
     )

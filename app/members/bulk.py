@@ -9,6 +9,7 @@ import asyncpg
 
 from app.core.db import Connection, insert_rows, new_id
 from app.core.vault import Vault
+from app.members.pinyin import initials
 from app.members.queries import IMPORTING
 from app.members.rules import MemberStatus, Person, Source, member_number
 
@@ -46,12 +47,17 @@ async def lock(connection: asyncpg.Connection) -> None:
 
 
 async def people(connection: Connection, vault: Vault, phones: Iterable[str]) -> dict[str, Person]:
-    """The members who have these phones, by phone."""
+    """The members who have these phones, or go on for whom had them, by phone."""
     by_index = {index: phone for phone in phones for index in vault.indexes(phone)}
     rows = await connection.fetch(
-        "SELECT phone_index, id, name, status FROM member WHERE phone_index = ANY ($1)", list(by_index)
+        "SELECT m.phone_index, s.id, s.name, s.status, m.name FROM member m"
+        " JOIN member s ON s.id = coalesce(m.merged_into, m.id) WHERE m.phone_index = ANY ($1)",
+        list(by_index),
     )
-    return {by_index[index]: Person(member_id, name, MemberStatus(status)) for index, member_id, name, status in rows}
+    return {
+        by_index[index]: Person(member_id, name, MemberStatus(status), merged_name)
+        for index, member_id, name, status, merged_name in rows
+    }
 
 
 async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, UUID]:
@@ -98,11 +104,13 @@ async def insert(
         ],
     )
     await connection.execute(
-        "INSERT INTO vehicle (vin, check_digit_ok, created_at)"
-        " SELECT vin, ok, $3 FROM unnest($1::text[], $2::boolean[]) AS v (vin, ok) ON CONFLICT DO NOTHING",
+        "INSERT INTO vehicle (vin, check_digit_ok, created_at, id)"
+        " SELECT vin, ok, $3, id FROM unnest($1::text[], $2::boolean[], $4::uuid[]) AS v (vin, ok, id)"
+        " ON CONFLICT DO NOTHING",
         [ownership.vin for ownership in ownerships],
         [ownership.check_digit_ok for ownership in ownerships],
         now,
+        [new_id() for _ in ownerships],
     )
     await _copy(
         connection,
@@ -122,6 +130,7 @@ def _member_rows(
     return [
         {
             **member._asdict(),
+            "name_initials": initials(member.name),
             "phone": vault.seal(member.phone),
             "phone_index": vault.index(member.phone),
             "member_no": member_number(serial),

@@ -10,29 +10,32 @@ from uuid import UUID
 
 import asyncpg
 
+from app.audit import service as audit
+from app.audit.models import Action
 from app.chapters import queries as chapters
 from app.core.clock import china_date
 from app.core.db import Database, new_id
-from app.core.tabular import Rejection, Report, Row, joined
+from app.core.tabular import Rejection, Report, Row
 from app.core.vault import Vault
 from app.members import bulk
 from app.members.bulk import NewMember, NewOwnership, Stretch
-from app.members.rules import MemberStatus, Person, Verdict, Vin, judge_enrolment, parse_mobile, parse_vin
+from app.members.import_faults import Fault, Refused
+from app.members.rules import (
+    MemberStatus,
+    Person,
+    Verdict,
+    Vin,
+    judge_enrolment,
+    parse_mobile,
+    parse_vin,
+    vin_check_digit,
+)
 from app.points import ledger
 
 COLUMNS = ("dealer_code", "name", "phone", "vin", "delivered_on")
 
 CHUNK = 5_000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_VIN_FAULTS = {
-    "vin_format": "is not 17 letters and digits without I, O and Q",
-    "vin_repeated": "is one character 17 times",
-    "vin_check_digit": "has a wrong check digit at position 9",
-}
-_REFUSED = {
-    Verdict.PHONE_TAKEN: "phone {phone} belongs to a member of another name",
-    Verdict.VEHICLE_TAKEN: "vehicle {vin} belongs to another member",
-}
 
 
 class Owner(NamedTuple):
@@ -46,10 +49,11 @@ class Owner(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where members can be, and the last day they can have joined."""
+    """Where members can be, of which the sender's own alone, if there are some; and the last day of joining."""
 
     dealers: frozenset[str]
     chapters: frozenset[str]
+    own: frozenset[str] | None
     today: date
 
 
@@ -64,6 +68,22 @@ class Roll:
     ownerships: list[NewOwnership] = field(default_factory=list)
 
 
+@dataclass
+class Taken:
+    """What became of a file's rows."""
+
+    report: Report = field(default_factory=Report)
+    refused: list[Refused] = field(default_factory=list)
+
+    def add(self, read: int, posted: int, refused: list[Refused]) -> None:
+        """Count a chunk's rows in."""
+        self.refused += refused
+        self.report.read += read
+        self.report.posted += posted
+        self.report.refused += len(refused)
+        self.report.already_known = self.report.read - self.report.posted - self.report.refused
+
+
 async def import_members(
     db: Database, rows: Iterator[Row], *, now: datetime, on_progress: Callable[[Report], None] | None = None
 ) -> tuple[Report, list[Rejection]]:
@@ -72,98 +92,144 @@ async def import_members(
     Raises:
         Unreadable: the file cannot be read (on); what was read before stays.
     """
-    report, rejections = Report(), []
+    taken = await take_in(db, rows, now=now, on_progress=on_progress)
+    return taken.report, [refused.rejection() for refused in taken.refused]
+
+
+async def take_in(
+    db: Database, rows: Iterator[Row], *, now: datetime, on_progress: Callable[[Report], None] | None = None,
+    only_dealers: frozenset[str] | None = None, is_recorded: bool = False,
+) -> Taken:  # fmt: skip
+    """As `import_members`, with every fault of the rows refused.
+
+    Args:
+        only_dealers: refuse the members of every other chapter, and of headquarters' roll.
+        is_recorded: who was taken in goes into the trail.
+    """
+    taken = Taken()
     while chunk := list(islice(rows, CHUNK)):
         async with db.transaction() as connection:
             await bulk.lock(connection)
-            refused, posted = await _import_chunk(connection, db.vault, chunk, now)
-        rejections += refused
-        report.read += len(chunk)
-        report.posted += posted
-        report.refused += len(refused)
-        report.already_known = report.read - report.posted - report.refused
+            roll, refused = await _judged(connection, db.vault, chunk, only_dealers, now)
+            await bulk.insert(connection, db.vault, roll.members, roll.ownerships, now)
+            await ledger.open_wallets(connection, [member.id for member in roll.members])
+            if is_recorded and roll.ownerships:
+                joined = {ownership.member_id for ownership in roll.ownerships}
+                await audit.record(
+                    connection, Action.IMPORTED, "member", joined, changes={"vehicles": (None, len(roll.ownerships))}
+                )
+        taken.add(len(chunk), len(roll.ownerships), refused)
         if on_progress is not None:
-            on_progress(report)
-    return report, rejections
+            on_progress(taken.report)
+    return taken
 
 
-async def _import_chunk(
-    connection: asyncpg.Connection, vault: Vault, chunk: list[Row], now: datetime
-) -> tuple[list[Rejection], int]:
+async def rehearse(
+    db: Database, rows: Iterator[Row], *, now: datetime, only_dealers: frozenset[str] | None = None
+) -> Taken:
+    """What `take_in` would come to now. Nothing is written, nobody waits; what earlier chunks bring is remembered."""
+    taken, before = Taken(), Roll({}, {}, {})
+    while chunk := list(islice(rows, CHUNK)):
+        async with db.transaction() as connection:
+            roll, refused = await _judged(connection, db.vault, chunk, only_dealers, now, before)
+        taken.add(len(chunk), len(roll.ownerships), refused)
+        before.people |= roll.people
+        before.owners |= roll.owners
+    return taken
+
+
+async def _judged(
+    connection: asyncpg.Connection, vault: Vault, chunk: list[Row], only_dealers: frozenset[str] | None,
+    now: datetime, before: Roll | None = None,
+) -> tuple[Roll, list[Refused]]:  # fmt: skip
     places = Places(
         frozenset(await chapters.dealer_regions(connection)),
-        frozenset(await chapters.chapter_codes(connection)),
+        frozenset(await chapters.chapter_codes(connection, locked=before is None)),
+        only_dealers,
         china_date(now),
     )
     judged = [(row, _parsed(row, places)) for row in chunk]
     owners = [owner for _, owner in judged if isinstance(owner, Owner)]
     vins = [owner.vin.value for owner in owners]
     roll = Roll(
-        await bulk.people(connection, vault, (owner.phone for owner in owners)),
-        await bulk.owners(connection, vins),
+        (before.people if before else {}) | await bulk.people(connection, vault, (owner.phone for owner in owners)),
+        (before.owners if before else {}) | await bulk.owners(connection, vins),
         await bulk.past_stretches(connection, vins),
     )
-    rejections = []
+    refused = []
     for row, owner in judged:
-        fault = _take(roll, owner) if isinstance(owner, Owner) else owner
-        if fault is not None:
-            rejections.append(Rejection(row.line, fault, joined(row.cells)))
-    await bulk.insert(connection, vault, roll.members, roll.ownerships, now)
-    await ledger.open_wallets(connection, [member.id for member in roll.members])
-    return rejections, len(roll.ownerships)
+        faults = _take(roll, owner) if isinstance(owner, Owner) else owner
+        if faults:
+            refused.append(Refused(row, faults))
+    return roll, refused
 
 
-def _take(roll: Roll, owner: Owner) -> str | None:
+def _take(roll: Roll, owner: Owner) -> list[Fault]:
     """Note a line's member and vehicle as known, or say why the line is refused."""
     person = roll.people.get(owner.phone)
     vin = owner.vin.value
     verdict = judge_enrolment(owner.name, person, roll.owners.get(vin))
     if verdict is Verdict.ALREADY_KNOWN or _sold_since(roll, owner, person):
-        return None
-    if verdict in _REFUSED:
-        return _REFUSED[verdict].format(phone=owner.phone, vin=vin)
+        return []
+    if verdict is Verdict.PHONE_TAKEN:
+        return [Fault("phone_taken", "phone", owner.phone)]
+    if verdict is Verdict.VEHICLE_TAKEN:
+        return [Fault("vehicle_taken", "vin", vin)]
     if person is not None and person.status is MemberStatus.LEFT:
-        return f"the member with phone {owner.phone} has left the club, and an import reactivates nobody"
+        return [Fault("member_left", "phone", owner.phone)]
     last_day = max((stretch.until for stretch in roll.past.get(vin, [])), default=owner.joined_on)
     if owner.joined_on < last_day:
-        return f"vehicle {vin} was another owner's until {last_day}, after delivered_on {owner.joined_on}"
+        figures: dict[str, object] = {"vin": vin, "until": last_day}
+        return [Fault("owned_until", "delivered_on", str(owner.joined_on), figures)]
     if person is None:
         person = roll.people[owner.phone] = Person(new_id(), owner.name)
         roll.members.append(NewMember(person.member_id, owner.name, owner.phone, owner.dealer_code, owner.joined_on))
     roll.owners[vin] = person.member_id
     roll.ownerships.append(NewOwnership(vin, owner.vin.check_digit_ok, person.member_id, owner.joined_on))
-    return None
+    return []
 
 
 def _sold_since(roll: Roll, owner: Owner, person: Person | None) -> bool:
     """Whether the line was taken before and its vehicle sold since: an old file sent again does not bring it back."""
-    if person is None or person.name != owner.name:
+    if person is None or not person.is_called(owner.name):
         return False
     stretches = roll.past.get(owner.vin.value, [])
     return any(person.member_id == stretch.member_id and owner.joined_on <= stretch.until for stretch in stretches)
 
 
-def _parsed(row: Row, places: Places) -> Owner | str:
+def _parsed(row: Row, places: Places) -> Owner | list[Fault]:
     if row.fault:
-        return row.fault
+        return [Fault("row", figures={"reason": row.fault})]
     dealer_code, name, phone, vin, delivered_on = (cell.strip() for cell in row.cells)
-    if dealer_code and dealer_code not in places.chapters:
-        known = dealer_code in places.dealers
-        return f"dealer {dealer_code} has no chapter" if known else f"there is no dealer {dealer_code!r}"
-    if not name or not name.isprintable() or len(name) > 100:
-        return "the name is empty, over 100 characters or unprintable"
-    mobile = parse_mobile(phone)
-    if mobile is None:
-        return f"phone {phone!r} is not a mainland mobile number"
-    car = parse_vin(vin)
-    if isinstance(car, str):
-        return f"VIN {vin!r} {_VIN_FAULTS[car]}"
-    joined_on = _day(delivered_on)
+    is_named = bool(name) and len(name) <= 100 and name.isprintable()
+    mobile, car, joined_on = parse_mobile(phone), parse_vin(vin), _day(delivered_on)
+    place_fault = _place_fault(dealer_code, places)
+    if (
+        is_named and place_fault is None and mobile is not None and isinstance(car, Vin)
+        and joined_on is not None and joined_on <= places.today
+    ):  # fmt: skip
+        return Owner(dealer_code or None, name, mobile, car, joined_on)
+    faults = [place_fault, None if is_named else Fault("name", "name", name)]
+    faults.append(Fault("phone_format", "phone", phone) if mobile is None else None)
+    faults.append(_vin_fault(car, vin) if isinstance(car, str) else None)
     if joined_on is None:
-        return f"delivered_on {delivered_on!r} is not a date such as 2026-10-31"
-    if joined_on > places.today:
-        return f"delivered_on {delivered_on} lies in the future"
-    return Owner(dealer_code or None, name, mobile, car, joined_on)
+        faults.append(Fault("date_format", "delivered_on", delivered_on))
+    elif joined_on > places.today:
+        faults.append(Fault("date_future", "delivered_on", delivered_on, {"today": places.today}))
+    return [fault for fault in faults if fault is not None]
+
+
+def _place_fault(dealer_code: str, places: Places) -> Fault | None:
+    if places.own is not None and dealer_code not in places.own:
+        return Fault("dealer_foreign", "dealer_code", dealer_code, {"own": ", ".join(sorted(places.own))})
+    if not dealer_code or dealer_code in places.chapters:
+        return None
+    return Fault("dealer_no_chapter" if dealer_code in places.dealers else "dealer_unknown", "dealer_code", dealer_code)
+
+
+def _vin_fault(code: str, vin: str) -> Fault:
+    digit = vin_check_digit(vin.upper()) if code == "vin_check_digit" else ""
+    return Fault(code, "vin", vin, {"digit": digit})
 
 
 def _day(cell: str) -> date | None:

@@ -1,5 +1,8 @@
 """What enrolment and membership can refuse."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from app.core.problems import Problem
 
 
@@ -21,6 +24,12 @@ class VehicleTaken(Problem):
     status, type = 409, "vehicle-taken"
 
 
+class TransferOpen(Problem):
+    """The member waits for a transfer already."""
+
+    status, type = 409, "transfer-open"
+
+
 class ApplicationOpen(Problem):
     """The owner's application for this vehicle is open with another chapter."""
 
@@ -28,7 +37,7 @@ class ApplicationOpen(Problem):
 
 
 class TooManyCodes(Problem):
-    """Sign-in codes were asked for too often under this number, whoever has it."""
+    """Codes were asked for too often for this number, whoever has it, or for this member."""
 
     status, type = 429, "too-many-codes"
 
@@ -52,6 +61,18 @@ class WechatCodeUsed(Problem):
     """WeChat was shown this code before (its 40163); one is good once."""
 
     status, type = 409, "wechat-code-used"
+
+
+class ErasurePending(Problem):
+    """The member has asked to be erased: only headquarters takes that back."""
+
+    status, type = 409, "erasure-pending"
+
+
+class GuardianNeeded(Problem):
+    """The member is under 14: a guardian consents, on record at headquarters."""
+
+    status, type = 409, "guardian-needed"
 
 
 class WechatBlocked(Problem):
@@ -79,3 +100,72 @@ class NoWechat(Problem):
     """The club has no mini-program here."""
 
     status, type = 404, "no-wechat"
+
+
+class SegmentExists(Problem):
+    """The chapter, or headquarters, has a segment of this name."""
+
+    status, type = 409, "segment-exists"
+
+
+class AttributeExists(Problem):
+    """There is an attribute of this key."""
+
+    status, type = 409, "attribute-exists"
+
+
+class ProfileFieldClosed(Problem):
+    """The change names parts of the profile that are not the caller's to edit; `fields` are those."""
+
+    status, type = 403, "profile-field-closed"
+
+    def __init__(self, *, fields: Sequence[str]) -> None:
+        super().__init__(fields=", ".join(fields))
+
+
+class HouseholdFull(Problem):
+    """As many persons as a household may have."""
+
+    status, type = 409, "household-full"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit=limit)
+
+
+class ClaimOpen(Problem):
+    """The claimant has claimed this car already, and is not answered yet."""
+
+    status, type = 409, "claim-open"
+
+
+class IntervalExists(Problem):
+    """The model has a service interval."""
+
+    status, type = 409, "interval-exists"
+
+
+class MemberMerged(Problem):
+    """The member was merged into another, who goes on: undo that first, or take the other."""
+
+    status, type = 409, "member-merged"
+
+    def __init__(self, *, merged_into: UUID) -> None:
+        super().__init__(merged_into=str(merged_into))
+
+
+class UnreadableFile(Problem):
+    """The upload as a whole cannot be read; `reason` says why and what would be right. Nothing was done."""
+
+    status, type = 422, "unreadable-file"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason=reason)
+
+
+class ExportTooLarge(Problem):
+    """More than one file holds: ask for one chapter at a time."""
+
+    status, type = 422, "export-too-large"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit=limit)

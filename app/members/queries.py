@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach, Role
 from app.core.db import Connection, Database, unrestricted
-from app.core.vault import finds
+from app.core.estimates import by_statistics, estimated_rows, walks
+from app.core.filter_sql import starts_with
+from app.core.vault import finds, vault_for
 from app.members.models import Application, Member, Ownership, Vehicle
 from app.members.rules import (
     ApplicationStatus,
@@ -27,6 +29,8 @@ from app.members.rules import (
 
 IMPORTING = 7_310_000_012
 """Advisory lock of the roll: shared by who enrols one, exclusive for an import's chunk."""
+FEW = 20_000
+"""So many matches are gathered and sorted faster than all members are walked by id."""
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
@@ -34,7 +38,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
     Nobody sees the erased.
     """
-    is_own = actor.role.reach is Reach.SELF
+    is_own = actor.reach is Reach.SELF
     reached = col(Member.id) == actor.member_id if is_own else dealer_visible_to(actor, col(Member.dealer_code))
     return and_(reached, col(Member.erased_at).is_(None))
 
@@ -42,6 +46,21 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 def applications_visible_to(actor: Actor) -> ColumnElement[bool]:
     """A chapter sees the applications to it, a region those to its chapters; headquarters and programs see all."""
     return dealer_visible_to(actor, col(Application.dealer_code))
+
+
+def standing() -> ColumnElement[bool]:
+    """Not merged into another member, who goes on for it."""
+    return col(Member.merged_into).is_(None)
+
+
+_Named = aliased(Member)
+
+
+def _stands_for(named: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The member whom a condition on `_Named` finds, or who goes on for it."""
+    goes_on = select(func.coalesce(col(_Named.merged_into), col(_Named.id))).where(named)
+    # looked up once: joined to, it would be behind row-level security, and all members be read
+    return col(Member.id) == func.any(func.array(goes_on.scalar_subquery()))
 
 
 class OwnedVehicle(NamedTuple):
@@ -64,26 +83,52 @@ def _locked(query: Select[Member]) -> Select[Member]:
 
 
 async def members(
-    session: AsyncSession,
-    actor: Actor,
+    session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool], after: UUID | None, limit: int
+) -> Sequence[Member]:
+    """The members an actor may see and on whom all conditions hold, oldest first, from after an id; none merged."""
+    beyond = [col(Member.id) > after] if after is not None else []
+    query = select(Member).order_by(col(Member.id)).limit(limit)
+    reached = and_(visible_to(actor), standing())
+    walk = query.where(reached, *conditions, *beyond)
+    if conditions and await walks(session, walk, "pk_member"):
+        known, guessed = by_statistics(conditions)
+        matching = select(col(Member.id)).where(reached, *known, *beyond)
+        if known and await estimated_rows(session, matching) <= FEW:
+            # few may stand at the walk's end: so all of them first
+            few = select(matching.cte("few").prefix_with("MATERIALIZED"))
+            first = few if guessed else few.order_by("id").limit(limit)
+            walk = query.where(col(Member.id).in_(first), *guessed)
+    return (await session.scalars(walk)).all()
+
+
+def sought(
     *,
     member_no: str | None,
     phone: str | None,
     vin: str | None,
-    after: UUID | None,
-    limit: int,
-) -> Sequence[Member]:
-    """The members an actor may see, oldest first, from after an id; None does not filter."""
-    query = select(Member).where(visible_to(actor)).order_by(col(Member.id)).limit(limit)
-    if after is not None:
-        query = query.where(col(Member.id) > after)
+    plate: str | None,
+    name: str | None,
+    initials: str | None,
+) -> list[ColumnElement[bool]]:  # fmt: skip
+    """What a search asks of `Member`: number, phone, VIN, plate exactly, names and initials from their beginning.
+
+    By the number or phone of one who was merged it finds who goes on.
+    """
+    conditions: list[ColumnElement[bool]] = []
     if member_no is not None:
-        query = query.where(col(Member.member_no) == member_no)
+        conditions.append(_stands_for(col(_Named.member_no) == member_no))
     if phone is not None:
-        query = query.where(finds(col(Member.phone_index), phone))
+        conditions.append(_stands_for(finds(col(_Named.phone_index), phone)))
     if vin is not None:
-        query = query.where(exists().where(_owns_now(vin), col(Ownership.member_id) == col(Member.id)))
-    return (await session.scalars(query)).all()
+        conditions.append(col(Member.id).in_(select(col(Ownership.member_id)).where(_owns_now(vin))))
+    if plate is not None:
+        owned = (col(Ownership.plate) == plate, col(Ownership.until).is_(None))
+        conditions.append(col(Member.id).in_(select(col(Ownership.member_id)).where(*owned)))
+    if name is not None:
+        conditions.append(starts_with(col(Member.name), name))
+    if initials is not None:
+        conditions.append(starts_with(col(Member.name_initials), initials))
+    return conditions
 
 
 def _owns_now(vin: str) -> ColumnElement[bool]:
@@ -120,7 +165,7 @@ async def lock_enrolment(session: AsyncSession, phone: str, vin: str) -> None:
     """
     await unrestricted(session)
     await lock_phone(session, phone)
-    await _lock(session, f"vin:{vin}")
+    await lock_vehicle(session, vin)
 
 
 async def lock_phone(session: AsyncSession, phone: str) -> None:
@@ -132,15 +177,39 @@ async def lock_phone(session: AsyncSession, phone: str) -> None:
     await _lock(session, f"phone:{phone}")
 
 
+async def lock_vehicle(session: AsyncSession, vin: str) -> None:
+    """Until commit nobody else gives this vehicle to an owner, and no import runs."""
+    await session.execute(select(func.pg_advisory_xact_lock_shared(IMPORTING)))
+    await _lock(session, f"vin:{vin}")
+
+
 async def _lock(session: AsyncSession, key: str) -> None:
-    # hashed here: a server that logs its statements does not learn the number
-    digest = int.from_bytes(sha256(key.encode()).digest()[:8], signed=True)
-    await session.execute(select(func.pg_advisory_xact_lock(digest)))
+    # keyed here: neither a server that logs its statements nor who reads its locks learns the number.
+    # Under every data key, so that processes which know different ones meet; always in the same order.
+    indexes = vault_for(session.get_bind().dialect).indexes(f"lock:{key}")
+    for digest in sorted(int.from_bytes(index[:8], signed=True) for index in indexes):
+        await session.execute(select(func.pg_advisory_xact_lock(digest)))
 
 
 async def by_phone(session: AsyncSession, phone: str) -> Member | None:
-    """The member who has this phone, locked for change."""
-    return await session.scalar(_locked(select(Member).where(finds(col(Member.phone_index), phone))))
+    """The member who has this phone, or goes on for whom had it, locked for change."""
+    return await session.scalar(_locked(select(Member).where(_stands_for(finds(col(_Named.phone_index), phone)))))
+
+
+async def name_by_phone(session: AsyncSession, phone: str) -> str | None:
+    """As whom the holder of this phone was enrolled, merged or not."""
+    return await session.scalar(select(col(Member.name)).where(finds(col(Member.phone_index), phone)))
+
+
+async def merged_into(session: AsyncSession, member_id: UUID) -> Sequence[Member]:
+    """Those for whom a member goes on, as far as the session reads them."""
+    query = select(Member).where(col(Member.merged_into) == member_id, col(Member.erased_at).is_(None))
+    return (await session.scalars(query.order_by(col(Member.id)))).all()
+
+
+async def id_by_phone(session: AsyncSession, phone: str) -> UUID | None:
+    """The id of the member who has this phone, or goes on for whom had it."""
+    return await session.scalar(select(col(Member.id)).where(_stands_for(finds(col(_Named.phone_index), phone))))
 
 
 async def owner_of(session: AsyncSession, vin: str) -> UUID | None:
@@ -207,16 +276,21 @@ class CounterMember(NamedTuple):
     member_no: str
     name: str
     status: MemberStatus
+    dealer_code: str | None
 
 
-_AT_COUNTER = "SELECT m.id, m.member_no, m.name, m.status FROM member m WHERE "
+_AT_COUNTER = (
+    "SELECT s.id, s.member_no, s.name, s.status, s.dealer_code"
+    " FROM member m JOIN member s ON s.id = coalesce(m.merged_into, m.id)"
+    " WHERE m.erased_at IS NULL AND s.erased_at IS NULL AND "
+)
 _HAS_VEHICLE = "m.id = (SELECT o.member_id FROM ownership o WHERE o.vin = $1 AND o.until IS NULL)"
 
 
 async def at_counter(
     db: Database, *, member_no: str | None = None, vin: str | None = None, phone: str | None = None
 ) -> CounterMember | None:
-    """The member of this number, else this vehicle, else this phone, whatever the chapter."""
+    """The member of this number, else this vehicle, else this phone, whatever the chapter; or who goes on for it."""
     car = parse_vin(vin or "")
     if member_no is not None:
         number = member_no.strip() if is_member_number(member_no.strip()) else None
@@ -229,14 +303,21 @@ async def at_counter(
         row = await db.pool.fetchrow(_AT_COUNTER + "m.phone_index = ANY ($1)", indexes)
     if row is None:
         return None
-    member_id, member_no, name, status = row
-    return CounterMember(member_id, member_no, masked_name(name), MemberStatus(status))
+    member_id, member_no, name, status, dealer_code = row
+    return CounterMember(member_id, member_no, masked_name(name), MemberStatus(status), dealer_code)
 
 
-async def phone_of(db: Database, member_id: UUID) -> str | None:
-    """Where a member is reached (E.164); None: no such member."""
-    sealed: bytes | None = await db.pool.fetchval("SELECT phone FROM member WHERE id = $1", member_id)
-    return db.vault.open(sealed) if sealed is not None else None
+class Reached(NamedTuple):
+    """Where a member is reached (E.164)."""
+
+    phone: str
+    status: MemberStatus
+
+
+async def reached_at(db: Database, member_id: UUID) -> Reached | None:
+    """Where a member is reached; None: no such member, or one that was erased."""
+    row = await db.pool.fetchrow("SELECT phone, status FROM member WHERE id = $1 AND erased_at IS NULL", member_id)
+    return Reached(db.vault.open(row["phone"]), MemberStatus(row["status"])) if row is not None else None
 
 
 async def actor(connection: Connection, member_no: str) -> Actor | None:

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import segno
 from fastapi import APIRouter, Depends, Path, Query, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Right, Role
 from app.core.clock import china_date
 from app.core.db import raw
+from app.core.filters import FieldNotVisible
 from app.core.http import (
     GUARDED,
     Cursor,
@@ -32,7 +32,17 @@ from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.members import queries, service
 from app.members.models import Member
-from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken
+from app.members.pages import found_by, member_page
+from app.members.pages import profile_read as _read
+from app.members.problems import (
+    ApplicationOpen,
+    ErasurePending,
+    GuardianNeeded,
+    MemberMerged,
+    NoChapter,
+    PhoneTaken,
+    VehicleTaken,
+)
 from app.members.rules import ApplicationStatus
 from app.members.schemas import (
     ApplicationCreate,
@@ -45,10 +55,8 @@ from app.members.schemas import (
     MemberUpdate,
     Refusal,
     StatusStep,
-    VehicleRead,
     VehicleSale,
     application_read,
-    member_read,
     vin_warnings,
 )
 from app.members.service import Profile
@@ -64,13 +72,14 @@ Enroller = Annotated[Actor, Depends(Requires(Right.MEMBERS_ENROL))]
 Editor = Annotated[Actor, Depends(Requires(Right.MEMBERS_WRITE))]
 Director = Annotated[Actor, Depends(Requires(Right.MEMBERS_DECIDE))]
 Applying = Annotated[Actor, Depends(Requires(Right.MEMBERS_APPLY))]
+ReaderOrApplying = Annotated[Actor, Depends(Requires(Right.MEMBERS_READ, Right.MEMBERS_APPLY))]
 Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 
 CARD: dict[int | str, dict[str, Any]] = {
     200: {"description": "the card's QR code", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 }
-ENROLLED = documented(NotFound, NoChapter, PhoneTaken, VehicleTaken, KeyConflict)
-DECIDED = documented(NotFound, WrongStatus, KeyConflict)
+ENROLLED = documented(NotFound, NoChapter, PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded, KeyConflict)
+APPROVED = documented(NotFound, WrongStatus, PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded, KeyConflict)
 
 
 # --- members ---
@@ -99,26 +108,16 @@ async def members_enrol(
 @router.get("/members")
 async def members_list(actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None) -> Page[MemberRead]:
     """The members one may see, in the order they were taken in."""
-    return await _page(session, actor, MemberSearch(), limit, cursor)
+    return await member_page(session, actor, limit=limit, cursor=cursor)
 
 
-@router.post("/members/search")
+@router.post("/members/search", responses=documented(FieldNotVisible))
 async def members_search(
-    body: MemberSearch, actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None
+    body: MemberSearch, actor: Reader, session: Session, now: Now, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MemberRead]:
-    """Those of them who match; each filter finds exactly. A body, because phones and VINs do not belong into URLs."""
-    return await _page(session, actor, body, limit, cursor)
-
-
-async def _page(
-    session: AsyncSession, actor: Actor, search: MemberSearch, limit: int, cursor: str | None
-) -> Page[MemberRead]:
-    found = await queries.members(session, actor, **search.model_dump(), after=id_after(cursor), limit=limit + 1)
-    vehicles = await queries.vehicles_of(session, [member.id for member in found])
-    page = paged(found, limit, lambda member: (str(member.id),))
-    # read one by one what is shown, and no more: it is recorded
-    items = [_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]
-    return Page[MemberRead].model_validate(page | {"items": items})
+    """Those for whom all of it holds; name and initials from their beginning, the rest exactly, `filter` as segments
+    have it. A body, because phones and VINs do not belong into URLs."""
+    return await found_by(session, actor, body, limit=limit, cursor=cursor, today=china_date(now))
 
 
 @router.get("/members/me", responses=documented(NotFound))
@@ -158,7 +157,10 @@ async def members_update(
     return _tagged(response, actor, changed)
 
 
-@router.post("/members/{member_id}/status", responses=documented(NotFound, WrongStatus))
+@router.post(
+    "/members/{member_id}/status",
+    responses=documented(NotFound, WrongStatus, MemberMerged, ErasurePending, GuardianNeeded),
+)
 async def members_change_status(
     member_id: UUID, body: StatusStep, actor: Director, session: Session, now: Now, response: Response
 ) -> MemberRead:
@@ -181,11 +183,6 @@ async def members_sell_vehicle(
     return await once(
         session, caller=actor.subject, key=key, request=body, now=now, action=sell, status=200, target=str(member_id)
     )
-
-
-def _read(actor: Actor, profile: Profile) -> MemberRead:
-    vehicles = [VehicleRead(**vehicle._asdict()) for vehicle in profile.vehicles]
-    return member_read(actor, profile.member, vehicles)
 
 
 def _tagged(response: Response, actor: Actor, profile: Profile) -> MemberRead:
@@ -288,7 +285,7 @@ async def applications_list(
 
 @router.get("/applications/{application_id}", responses=documented(NotFound))
 async def applications_get(
-    application_id: UUID, actor: Applying, session: Session, language: Speaks
+    application_id: UUID, actor: ReaderOrApplying, session: Session, language: Speaks
 ) -> ApplicationRead:
     """One application."""
     return application_read(actor, await service.application(session, actor, application_id), language)
@@ -297,7 +294,7 @@ async def applications_get(
 @router.post(
     "/applications/{application_id}/approval",
     response_model=ApplicationRead,
-    responses=DECIDED | documented(WrongStatus, PhoneTaken, VehicleTaken, KeyConflict),
+    responses=APPROVED,
 )
 async def applications_approve(
     application_id: UUID,

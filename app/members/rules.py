@@ -6,6 +6,7 @@ Sources: domain.md ("Exact formats"), ISO 3779, ISO 7064.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
@@ -135,13 +136,26 @@ def masked_name(name: str) -> str:
 # --- who joins ---
 
 
+def needs_guardian(born_on: date, today: date) -> bool:
+    """Whether a person is under 14 (PIPL, article 31): through the day of the fourteenth birthday.
+
+    A year of age is complete on the day after the birthday, so a person born on 29 February needs no rule of its own.
+    """
+    return (today.year - 14, today.month, today.day) <= (born_on.year, born_on.month, born_on.day)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member as the enrolment rule sees one: who has this phone."""
+    """A member as the enrolment rule sees one: who has this phone, or goes on for whom had it, as `merged_name`."""
 
     member_id: UUID
     name: str
     status: MemberStatus = MemberStatus.ACTIVE
+    merged_name: str | None = None
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is the person's name, or was before a merge."""
+        return name in (self.name, self.merged_name)
 
 
 class Verdict(StrEnum):
@@ -163,7 +177,7 @@ def judge_enrolment(name: str, by_phone: Person | None, vehicle_owner: UUID | No
         by_phone: the member who has the applicant's phone, if any.
         vehicle_owner: the member who owns the vehicle now, if any.
     """
-    if by_phone is not None and by_phone.name != name:
+    if by_phone is not None and not by_phone.is_called(name):
         return Verdict.PHONE_TAKEN
     if vehicle_owner is not None:
         same = by_phone is not None and by_phone.member_id == vehicle_owner

@@ -5,16 +5,18 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from app.audit import unmaskings
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Right, Role
 from app.core.catalogue import Language, text
-from app.core.schemas import Input, Name, Reason, may_be_left_out
+from app.core.filter_schemas import FilterTree
+from app.core.schemas import Input, Line, Name, Reason, may_be_left_out
 from app.members import rules
 from app.members.models import Application, Member
+from app.members.plates import parse_plate
 from app.members.rules import ApplicationStatus, MemberStatus, Source, Verdict
 
 
@@ -36,6 +38,13 @@ def _vin(given: str) -> str:
     return vin.value
 
 
+def _plate(given: str) -> str:
+    plate = parse_plate(given)
+    if plate is None:
+        raise _fault("plate_format")
+    return plate
+
+
 def _member_no(given: str) -> str:
     if not rules.is_member_number(given):
         raise _fault("member_no_format")
@@ -45,6 +54,10 @@ def _member_no(given: str) -> str:
 Phone = Annotated[str, Field(max_length=32, examples=["13800138000"]), AfterValidator(_phone)]
 """A mainland mobile number; kept as +86…"""
 VinText = Annotated[str, Field(max_length=32, examples=["LJCPCBLCX11000237"]), AfterValidator(_vin)]
+PlateText = Annotated[str, Field(max_length=32, examples=["京A12345"]), AfterValidator(_plate)]
+"""A number plate; kept in capitals with nothing between them."""
+Birthday = Annotated[date, Field(ge=date(1900, 1, 1))]
+Initials = Annotated[Line, StringConstraints(to_lower=True, max_length=32)]
 MemberNo = Annotated[str, Field(max_length=32, examples=["1000000016"]), AfterValidator(_member_no)]
 
 
@@ -71,6 +84,7 @@ class _Membership(BaseModel):
     phone: str
     status: MemberStatus
     source: Source
+    merged_into: UUID | None = Field(description="who goes on for this member since they were merged")
     version: int
     vehicles: list[VehicleRead]
 
@@ -102,6 +116,9 @@ class EnrolmentCreate(Input):
         default=None,
         description="the chapter; dealer staff enrol into their own, null is headquarters' own roll",
     )
+    born_on: Birthday | None = Field(
+        default=None, description="under 14 the membership stays suspended until a guardian's consent is on record"
+    )
 
 
 class MemberSearch(Input):
@@ -110,6 +127,10 @@ class MemberSearch(Input):
     member_no: MemberNo | None = None
     phone: Phone | None = None
     vin: VinText | None = None
+    plate: PlateText | None = None
+    name: Name | None = Field(default=None, description="how the name begins")
+    initials: Initials | None = Field(default=None, description="how the name's pinyin initials begin: zw finds 张伟")
+    filter: FilterTree | None = None
 
 
 class MemberUpdate(Input):
@@ -140,6 +161,7 @@ class ApplicationCreate(Input):
     vin: VinText
     source: Source
     dealer_code: DealerCode | None = Field(default=None, description="the chapter; dealer staff may leave it out")
+    born_on: Birthday | None = Field(default=None, description="noted when the application is approved")
 
 
 class Refusal(Input):

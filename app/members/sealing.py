@@ -10,7 +10,7 @@ from app.core.checks import SHOWN, Check
 from app.core.db import Connection, Database
 from app.core.vault import Vault, WrongKeys
 
-TABLES = ("member", "application")
+TABLES = ("member", "application", "delivery")
 BATCH = 1_000
 _START = UUID(int=0)
 

@@ -1,23 +1,30 @@
 """Members' use cases: enrolment, applications, status."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters import queries as chapters
-from app.core.actors import Actor
+from app.core.actors import Actor, Reach, Right
 from app.core.clock import china_date
 from app.core.db import raw
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
 from app.core.transitions import require_step
 from app.identity.session_models import Ending
 from app.identity.sessions import end_all
-from app.members import queries
-from app.members.models import Application, Member, Ownership, StatusChange, Vehicle
-from app.members.problems import ApplicationOpen, NoChapter, PhoneTaken, VehicleTaken
+from app.members import places, queries, transfer_queries
+from app.members.models import Application, Birth, Erasure, Member, Ownership, StatusChange, Vehicle
+from app.members.problems import (
+    ApplicationOpen,
+    ErasurePending,
+    GuardianNeeded,
+    MemberMerged,
+    PhoneTaken,
+    VehicleTaken,
+)
 from app.members.queries import OwnedVehicle
 from app.members.rules import (
     APPLICATION_TRANSITIONS,
@@ -29,6 +36,7 @@ from app.members.rules import (
     Verdict,
     judge_enrolment,
     member_number,
+    needs_guardian,
     vin_check_digit,
 )
 from app.members.schemas import ApplicationCreate, EnrolmentCreate, MemberUpdate, VehicleSale
@@ -62,22 +70,25 @@ class Applicant:
     vin: str
     source: Source
     dealer_code: str | None
+    born_on: date | None
 
 
 async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, now: datetime) -> Enrolled:
     """A person with a vehicle joins the actor's chapter, or the one that headquarters or a program names.
 
     Raises:
-        NotFound: dealer staff named another dealer.
+        NotFound: a dealer was named that the actor does not reach.
         NoChapter: the dealer has none.
         PhoneTaken, VehicleTaken: as `judge_enrolment` says.
-        InvalidPayload: there is no such dealer.
+        ErasurePending, GuardianNeeded: as `_admit` says.
+        InvalidPayload: there is no such dealer, or the day of birth lies in the future.
     """
-    dealer_code = _chapter_of(actor, body.dealer_code)
+    dealer_code = await _chapter_of(session, actor, body.dealer_code)
     if dealer_code is not None:
-        await _require_chapter(session, dealer_code)
-    applicant = Applicant(body.name, body.phone, body.vin, body.source, dealer_code)
-    member, verdict = await _join(session, applicant, actor.subject, now)
+        await places.require_chapter(session, dealer_code)
+    _require_born(body.born_on, now)
+    applicant = Applicant(body.name, body.phone, body.vin, body.source, dealer_code, body.born_on)
+    member, verdict = await _join(session, actor, applicant, now)
     vehicles = await _vehicles(session, member)
     is_foreign = await queries.member(session, actor, member.id) is None
     if is_foreign:
@@ -85,39 +96,78 @@ async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, n
     return Enrolled(Profile(member, vehicles), verdict, is_foreign)
 
 
-def _chapter_of(actor: Actor, dealer_code: str | None) -> str | None:
-    if not actor.role.is_dealer_staff:
+async def _chapter_of(session: AsyncSession, actor: Actor, dealer_code: str | None) -> str | None:
+    if actor.reach is Reach.ALL:
         return dealer_code
-    if dealer_code not in (None, actor.dealer_code):
+    chosen = dealer_code or actor.dealer_code
+    if chosen is None:
+        raise InvalidPayload.at("/dealer_code", "missing")
+    if not await chapters.reaches(await raw(session), actor, chosen):
         raise NotFound("dealer")
-    return actor.dealer_code
+    return chosen
 
 
-async def _require_chapter(session: AsyncSession, dealer_code: str) -> None:
-    if await chapters.has_chapter(session, dealer_code):
-        return
-    if await chapters.dealer_exists(await raw(session), dealer_code):
-        raise NoChapter
-    raise InvalidPayload.at("/dealer_code", "unknown_dealer", value=dealer_code)
+def _require_born(born_on: date | None, now: datetime) -> None:
+    if born_on is not None and born_on > china_date(now):
+        raise InvalidPayload.at("/born_on", "date_in_future")
 
 
-async def _join(session: AsyncSession, applicant: Applicant, by: str, now: datetime) -> tuple[Member, Verdict]:
+async def _join(session: AsyncSession, actor: Actor, applicant: Applicant, now: datetime) -> tuple[Member, Verdict]:
     await queries.lock_enrolment(session, applicant.phone, applicant.vin)
     person = await queries.by_phone(session, applicant.phone)
     owner = await queries.owner_of(session, applicant.vin)
-    known = Person(person.id, person.name, person.status) if person is not None else None
+    name = await queries.name_by_phone(session, applicant.phone)
+    known = Person(person.id, person.name, person.status, name) if person is not None else None
     verdict = judge_enrolment(applicant.name, known, owner)
     if verdict is Verdict.PHONE_TAKEN:
         raise PhoneTaken
     if verdict is Verdict.VEHICLE_TAKEN:
         raise VehicleTaken
-    member = person or await _new_member(session, applicant, by, now)
+    member = person or await _new_member(session, applicant, actor.subject, now)
+    await _note_birth(session, member, applicant.born_on, actor.subject, now)
+    if verdict is Verdict.NEW_MEMBER and await _awaits_guardian(session, member, now):
+        await step(session, member, MemberStatus.SUSPENDED, "a guardian's consent is missing", actor.subject, now)
+    elif verdict is not Verdict.NEW_MEMBER:
+        await _admit(session, actor, member, now)
     if verdict is not Verdict.ALREADY_KNOWN:
-        await _add_vehicle(session, member, applicant.vin, now)
+        await add_vehicle(session, member.id, applicant.vin, china_date(now), now=now)
     if member.status == MemberStatus.LEFT:
-        member.dealer_code = applicant.dealer_code
-        await _step(session, member, MemberStatus.ACTIVE, "enrolled again", by, now)
+        await places.move(session, member, applicant.dealer_code, china_date(now))
+        await step(session, member, MemberStatus.ACTIVE, "enrolled again", actor.subject, now)
     return member, verdict
+
+
+async def _note_birth(session: AsyncSession, member: Member, born_on: date | None, by: str, now: datetime) -> None:
+    # what is on record is headquarters' to correct
+    if born_on is not None and await session.get(Birth, member.id) is None:
+        session.add(Birth(member_id=member.id, born_on=born_on, recorded_at=now, recorded_by=by))
+        await session.flush()
+
+
+async def _awaits_guardian(session: AsyncSession, member: Member, now: datetime) -> bool:
+    birth = await session.get(Birth, member.id)
+    return birth is not None and birth.guardian_name is None and needs_guardian(birth.born_on, china_date(now))
+
+
+async def _admit(session: AsyncSession, actor: Actor, member: Member, now: datetime) -> None:
+    """Let a known member, who is locked, be active. Headquarters' privacy officers take its erasure back by that.
+
+    Raises:
+        MemberMerged: another goes on for it.
+        GuardianNeeded: under 14, and no guardian has consented.
+        ErasurePending: the member has asked to be erased, and that is not the actor's to take back.
+    """
+    if member.merged_into is not None:
+        raise MemberMerged(merged_into=member.merged_into)
+    if await _awaits_guardian(session, member, now):
+        raise GuardianNeeded
+    asked = await session.get(Erasure, member.id)
+    if asked is None:
+        return
+    if not actor.may(Right.PRIVACY_WRITE):
+        raise ErasurePending
+    await session.delete(asked)
+    await session.flush()
 
 
 async def _new_member(session: AsyncSession, applicant: Applicant, by: str, now: datetime) -> Member:
@@ -139,11 +189,12 @@ async def _new_member(session: AsyncSession, applicant: Applicant, by: str, now:
     return member
 
 
-async def _add_vehicle(session: AsyncSession, member: Member, vin: str, now: datetime) -> None:
+async def add_vehicle(session: AsyncSession, member_id: UUID, vin: str, since: date, *, now: datetime) -> None:
+    """A car that nobody owns is a member's from a day on."""
     if await session.get(Vehicle, vin) is None:
         session.add(Vehicle(vin=vin, check_digit_ok=vin[8] == vin_check_digit(vin), created_at=now))
         await session.flush()
-    session.add(Ownership(vin=vin, member_id=member.id, since=china_date(now)))
+    session.add(Ownership(vin=vin, member_id=member_id, since=since))
     await session.flush()
 
 
@@ -212,10 +263,13 @@ async def change_status(
     Raises:
         NotFound.
         WrongStatus: the step is not in the table.
+        ErasurePending, GuardianNeeded: as `_admit` says.
     """
     member = await _for_change(session, actor, member_id)
     require_step(MEMBER_TRANSITIONS, member.status, to)
-    await _step(session, member, to, reason, actor.subject, now)
+    if to is MemberStatus.ACTIVE:
+        await _admit(session, actor, member, now)
+    await step(session, member, to, reason, actor.subject, now)
     if to is not MemberStatus.ACTIVE:
         await end_all(session, Ending.LAPSED, now, member_id=member_id)
     return Profile(member, await _vehicles(session, member))
@@ -228,7 +282,8 @@ async def _for_change(session: AsyncSession, actor: Actor, member_id: UUID) -> M
     return member
 
 
-async def _step(session: AsyncSession, member: Member, to: MemberStatus, reason: str, by: str, now: datetime) -> None:
+async def step(session: AsyncSession, member: Member, to: MemberStatus, reason: str, by: str, now: datetime) -> None:
+    """Move a membership, which is locked, one step that was found right, with what follows from it."""
     session.add(
         StatusChange(member_id=member.id, from_status=member.status, to_status=to, reason=reason, actor=by, at=now)
     )
@@ -240,6 +295,8 @@ async def _step(session: AsyncSession, member: Member, to: MemberStatus, reason:
         await ledger.open_wallets(connection, [member.id])
     else:
         await ledger.close_wallet(connection, member.id)
+    if to is MemberStatus.LEFT:
+        await transfer_queries.withdraw_open(session, member.id, "the member left", by, now)
 
 
 # --- applications ---
@@ -249,15 +306,16 @@ async def apply(session: AsyncSession, actor: Actor, body: ApplicationCreate, *,
     """An owner applies to a chapter; while the application is open, the same one again is the first.
 
     Raises:
-        NotFound: dealer staff named another dealer.
+        NotFound: a dealer was named that the actor does not reach.
         NoChapter: the dealer has none.
         ApplicationOpen: it is open with a chapter that is not the actor's.
-        InvalidPayload: no dealer was named, or there is no such dealer.
+        InvalidPayload: no dealer was named, there is no such dealer, or the day of birth lies in the future.
     """
-    dealer_code = _chapter_of(actor, body.dealer_code)
+    dealer_code = await _chapter_of(session, actor, body.dealer_code)
     if dealer_code is None:
         raise InvalidPayload.at("/dealer_code", "missing")
-    await _require_chapter(session, dealer_code)
+    await places.require_chapter(session, dealer_code)
+    _require_born(body.born_on, now)
     await queries.lock_enrolment(session, body.phone, body.vin)
     first = await queries.open_application(session, body.phone, body.vin)
     if first is None:
@@ -286,11 +344,13 @@ async def approve(session: AsyncSession, actor: Actor, application_id: UUID, *, 
 
     Raises:
         NotFound, WrongStatus.
-        PhoneTaken, VehicleTaken: the application stays open.
+        PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded: the application stays open.
     """
+    # the chapter before what belongs to it, as who closes it does
+    await chapters.has_chapter(session, (await application(session, actor, application_id)).dealer_code)
     found = await _decided(session, actor, application_id, ApplicationStatus.APPROVED, now)
-    applicant = Applicant(found.name, found.phone, found.vin, Source(found.source), found.dealer_code)
-    member, _ = await _join(session, applicant, actor.subject, now)
+    applicant = Applicant(found.name, found.phone, found.vin, Source(found.source), found.dealer_code, found.born_on)
+    member, _ = await _join(session, actor, applicant, now)
     found.member_id = member.id
     await session.flush()
     return found

@@ -1,29 +1,36 @@
 """How members sign in: by a code sent to their phone, or as a WeChat user whose phone number WeChat vouches for.
 
 Nobody learns here whether a number is a member's. A code is made and kept for any number in the same way, and whether
-it is sent is found out after the answer. What a number can be asked is limited alike.
+it is sent is found out after the answer. What a number can be asked is limited alike, and who asks is limited, too.
 """
 
 import math
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit import refusals
+from app.audit import service as audit
+from app.audit.models import Action
 from app.core.actors import Actor, Role
 from app.core.db import Database
 from app.core.outbound import Detached
-from app.core.problems import SmsUnavailable
+from app.core.problems import NotFound, SmsUnavailable
 from app.core.sms import Message, Purpose, SmsSender
 from app.identity.problems import SignInFailed
 from app.identity.seals import Seals
-from app.identity.sessions import Sessions, SignedIn
+from app.identity.session_models import Ending
+from app.identity.sessions import Sessions, SignedIn, end_all
 from app.members import queries
 from app.members import sign_in_queries as codes
 from app.members.models import Member
 from app.members.problems import LinkExpired, TooManyCodes
 from app.members.rules import MemberStatus, parse_mobile
+from app.members.sign_in_gate import Gate
 from app.members.sign_in_rules import CODE_LIFE, LINK_LIFE, REMEMBERED, wait_for_code
 from app.members.wechat import MiniProgram
 
@@ -34,6 +41,7 @@ class Arrival:
 
     sessions: Sessions
     device: str
+    address: str
     now: datetime
 
 
@@ -70,26 +78,40 @@ class Slips:
 
 
 async def send_code(
-    db: Database, slips: Slips, sms: SmsSender, detached: Detached, phone: str, now: datetime
+    db: Database, slips: Slips, gate: Gate, sms: SmsSender, detached: Detached, phone: str, address: str, now: datetime
 ) -> datetime:
     """Have a code sent to a number if it is an active member's; when the code ends.
 
     Raises:
         TooManyCodes: this number was asked for too often.
+        TooManyRequests: this address asked too often, or everybody together did.
         SmsUnavailable: no provider is configured.
     """
     if not sms.can_send:
         raise SmsUnavailable
     code, until = f"{secrets.randbelow(10**6):06d}", now + CODE_LIFE
-    number = slips.number(phone)
     async with db.transaction() as connection:
-        sent_at = await codes.lock_number(connection, number, now)
-        if wait := wait_for_code(sent_at, now):
-            raise TooManyCodes(retry_after_seconds=math.ceil(wait.total_seconds()))
-        recent = [*sent_at, now][-REMEMBERED:]
-        await codes.keep_code(connection, number, slips.code(phone, code), until, recent)
+        await gate.ask(connection, address, now)
+        await expect(connection, slips.number(phone), slips.code(phone, code), until, now)
+        await gate.pass_on(connection, now)
     detached.start(_send_to_member(db, sms, phone, code))
     return until
+
+
+async def expect(connection: asyncpg.Connection, whose: bytes, digest: bytes, until: datetime, now: datetime) -> None:
+    """Expect a code in place of the one before, and count that it was sent.
+
+    Args:
+        whose: what stands for the number or member that is limited.
+        digest: what is kept of the code; nothing when it is kept elsewhere.
+
+    Raises:
+        TooManyCodes: too many were sent of late.
+    """
+    sent_at = await codes.lock_number(connection, whose, now)
+    if wait := wait_for_code(sent_at, now):
+        raise TooManyCodes(retry_after_seconds=math.ceil(wait.total_seconds()))
+    await codes.keep_code(connection, whose, digest, until, [*sent_at, now][-REMEMBERED:])
 
 
 async def _send_to_member(db: Database, sms: SmsSender, phone: str, code: str) -> None:
@@ -100,17 +122,24 @@ async def _send_to_member(db: Database, sms: SmsSender, phone: str, code: str) -
 
 
 async def sign_in(
-    db: Database, session: AsyncSession, slips: Slips, phone: str, code: str, arrival: Arrival
+    db: Database, session: AsyncSession, slips: Slips, gate: Gate, phone: str, code: str, arrival: Arrival
 ) -> SignedIn:
     """Begin a session for the member who has this phone and the code sent to it.
 
     Raises:
         SignInFailed: wrong, used, too old or tried too often; or no active member's number.
+        TooManyAttempts: too many codes from this address were wrong; nothing was looked at.
     """
-    # on a connection of its own: a wrong try counts although the request is refused
-    if not await codes.take_code(db.pool, slips.number(phone), slips.code(phone, code), arrival.now):
+    # on connections of their own: a wrong try counts although the request is refused
+    await gate.guess(db.pool, arrival.address, arrival.now)
+    is_good = await codes.take_code(db.pool, slips.number(phone), slips.code(phone, code), arrival.now)
+    # looked up either way, and recorded either way: neither answer nor time tells whose number it is
+    refusals.concern("member", await queries.id_by_phone(session, phone))
+    if not is_good:
         raise SignInFailed
-    return await _open(session, await queries.by_phone(session, phone), arrival)
+    signed_in = await _open(session, await queries.by_phone(session, phone), arrival)
+    await gate.forgive(db.pool, arrival.address, arrival.now)
+    return signed_in
 
 
 async def _open(session: AsyncSession, member: Member | None, arrival: Arrival) -> SignedIn:
@@ -167,3 +196,37 @@ async def wechat_link(
     assert member is not None
     await codes.know(session, program.app_id, openid, member.id, arrival.now)
     return signed_in
+
+
+# --- ending ---
+
+
+async def unlink_wechat(session: AsyncSession, actor: Actor, member_id: UUID) -> None:
+    """A member's WeChat users are nobody from now on; sessions that began by them go on.
+
+    Raises:
+        NotFound: there is no such member, or it is not the actor's to see.
+    """
+    await _require_visible(session, actor, member_id)
+    await forget_wechat(session, member_id)
+
+
+async def forget_wechat(session: AsyncSession, member_id: UUID) -> None:
+    """As `unlink_wechat`, for whoever has seen to the rest."""
+    if await codes.forget_wechat(session, member_id):
+        await audit.record(session, Action.DELETED, "wechat-user", [member_id])
+
+
+async def end_sessions(session: AsyncSession, actor: Actor, member_id: UUID, now: datetime) -> None:
+    """End all of a member's sessions.
+
+    Raises:
+        NotFound: there is no such member, or it is not the actor's to see.
+    """
+    await _require_visible(session, actor, member_id)
+    await end_all(session, Ending.REVOKED, now, member_id=member_id)
+
+
+async def _require_visible(session: AsyncSession, actor: Actor, member_id: UUID) -> None:
+    if await queries.member(session, actor, member_id) is None:
+        raise NotFound("member")

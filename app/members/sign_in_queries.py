@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -68,3 +69,9 @@ async def know(session: AsyncSession, app_id: str, openid: str, member_id: UUID,
     upsert = insert(WechatUser).values(values)
     changed = {"member_id": member_id, "linked_at": now}
     await session.execute(upsert.on_conflict_do_update(index_elements=["app_id", "openid"], set_=changed))
+
+
+async def forget_wechat(session: AsyncSession, member_id: UUID) -> bool:
+    """No WeChat user is this member any more; whether one was."""
+    gone = delete(WechatUser).where(col(WechatUser.member_id) == member_id).returning(col(WechatUser.openid))
+    return bool((await session.scalars(gone)).all())

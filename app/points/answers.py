@@ -1,5 +1,6 @@
 """How a posting is asked for and answered: one body for the first answer and its replay, which a header tells apart."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from uuid import UUID
 
@@ -37,11 +38,17 @@ def request_of(errand: Errand, body: BaseModel, *path: object, apart_from: set[s
     return Request(errand.actor.subject, errand.key, errand.now, f"{path}{sent}" if path else sent)
 
 
-def posting_response(p: Posting, *, dry_run: bool = False) -> Response:
-    """201 with the posting, written without a model: this is the hot path. A dry run answers 200."""
-    body = {
+def posting_response(p: Posting, *, dry_run: bool = False, without: Iterable[str] = ()) -> Response:
+    """201 with the posting, written without a model: this is the hot path. A dry run answers 200.
+
+    Args:
+        without: fields that are null for this caller.
+    """
+    body: dict[str, object] = {
         "member_id": p.member_id, "posting_no": p.posting_no, "kind": p.kind, "points": p.points, "cause": p.cause,
         "booked_on": p.booked_on, "period": p.period, "posted_at": p.posted_at,
         "available": p.available, "pending": p.pending, "held": p.held, "owed": p.owed,
     }  # fmt: skip
+    for field in without:
+        body[field] = None
     return json_response(body, 200 if dry_run else 201, {"Idempotent-Replayed": "true"} if p.replayed else None)

@@ -38,6 +38,8 @@ class Kind(StrEnum):
     EXPIRE = "expire"
     ADJUST = "adjust"
     WRITE_OFF = "write_off"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
 
 
 class Request(NamedTuple):
@@ -247,6 +249,36 @@ async def adjust(
     )  # fmt: skip
 
 
+async def merge(db: Connection, from_id: UUID, into_id: UUID, *, cause: str, reason: str, request: Request) -> Posting:
+    """Carry a wallet's lots and debts to another's, which goes on for both; answers the posting in that one.
+
+    What undoes an older posting of the merged wallet (a refund, a reversal) still works there and is carried on.
+
+    Raises:
+        SameMember, AlreadyMerged, HoldsOpen, KeyConflict, NotFound, WalletClosed.
+    """
+    return await _post(
+        db, into_id, "SELECT * FROM ledger.merge_wallets($1,$2,$3,$4,$5,$6,$7,$8)", from_id, into_id, cause, reason,
+        request.actor, request.key_id, request.content(Kind.MERGE, into_id, from_id, reason), request.now,
+    )  # fmt: skip
+
+
+async def unmerge(
+    db: Connection, from_id: UUID, into_id: UUID, *, cause: str, reason: str, request: Request
+) -> Posting:
+    """Part two wallets: what is left of what came from the one goes back; what was spent of it since stays spent.
+
+    Raises:
+        NotMerged: they are not merged, or not with each other.
+        MergedSince: the one that goes on was itself merged; undo that first.
+        KeyConflict, WalletClosed.
+    """
+    return await _post(
+        db, into_id, "SELECT * FROM ledger.unmerge_wallets($1,$2,$3,$4,$5,$6,$7,$8)", from_id, into_id, cause, reason,
+        request.actor, request.key_id, request.content(Kind.UNMERGE, into_id, from_id, reason), request.now,
+    )  # fmt: skip
+
+
 async def write_off(db: Connection, member_id: UUID, points: int, *, reason: str, request: Request) -> Posting:
     """Forgive points a member owes, oldest debt first.
 
@@ -389,6 +421,11 @@ _REFUSALS: dict[str, type[core.Problem]] = {
     "key_conflict": core.KeyConflict,
     "document_conflict": problems.DocumentConflict,
     "already_reversed": problems.AlreadyReversed,
+    "same_member": problems.SameMember,
+    "already_merged": problems.AlreadyMerged,
+    "holds_open": problems.HoldsOpen,
+    "not_merged": problems.NotMerged,
+    "merged_since": problems.MergedSince,
     "wrong_kind": problems.WrongKind,
     "hold_resolved": problems.HoldResolved,
     "hold_expired": problems.HoldExpired,

@@ -19,7 +19,7 @@
 --   issued    what was granted (a source)      spent     redeemed at `place`
 --   pending   granted, not yet spendable       expired   lapsed unspent
 --   available spendable                        reversed  taken back
---   held      set aside for one purchase       carried   moved to a child lot (nets to zero)
+--   held      set aside for one purchase       carried   moved to a child lot or, in a merge, to another wallet (nets to zero)
 --   owed      what the member owes: `owed` -> reversed incurs it, available -> `owed` repays the funder named in `place`
 --
 -- A posting under way is a `ledger.draft`: the locked balance as it will stand, with where and when it is booked.
@@ -121,7 +121,10 @@ END $$;
 -- ---------------------------------------------------------------------------------------------- steps of a posting
 
 -- Locks the member, brings the wallet up to the business date and starts a draft; `refused` names why it cannot.
-CREATE OR REPLACE FUNCTION ledger.begin(p_member uuid, p_place text, p_booked_on date, p_now timestamptz) RETURNS ledger.draft
+-- A merged wallet takes part only where p_even_merged says so: for what undoes its older postings.
+CREATE OR REPLACE FUNCTION ledger.begin(
+  p_member uuid, p_place text, p_booked_on date, p_now timestamptz, p_even_merged boolean DEFAULT false
+) RETURNS ledger.draft
 LANGUAGE plpgsql AS $$
 DECLARE
   d ledger.draft;
@@ -133,7 +136,7 @@ BEGIN
   END IF;
   v_period := ledger.booking_period(p_booked_on);
   SELECT member_id, version, lots, available, pending, held, owed, 0, p_place, p_booked_on, v_period,
-         CASE WHEN NOT is_open THEN 'wallet_closed' END, due_on
+         CASE WHEN NOT is_open AND NOT (p_even_merged AND merged_into IS NOT NULL) THEN 'wallet_closed' END, due_on
     INTO d FROM ledger.member_balance WHERE member_id = p_member FOR UPDATE;
   IF NOT FOUND THEN d.refused := 'unknown_member'; END IF;
   IF d.refused IS NULL THEN
@@ -187,10 +190,11 @@ DECLARE
   v_part bigint;
   v_left bigint := p_points;
 BEGIN
-  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = d.member_id AND is_open ORDER BY posting_no LOOP
+  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = d.member_id AND is_open ORDER BY posting_no, funder LOOP
     EXIT WHEN v_left = 0;
-    v_part := least(v_left, v_debt.incurred - v_debt.repaid - v_debt.written_off);
-    UPDATE ledger.debt SET repaid = repaid + v_part WHERE member_id = d.member_id AND posting_no = v_debt.posting_no;
+    v_part := least(v_left, v_debt.incurred - v_debt.repaid - v_debt.written_off - v_debt.carried);
+    UPDATE ledger.debt SET repaid = repaid + v_part
+     WHERE member_id = d.member_id AND posting_no = v_debt.posting_no AND funder = v_debt.funder;
     UPDATE ledger.lot SET available = available - v_part, repaid = repaid + v_part
      WHERE member_id = d.member_id AND lot_no = p_lot_no;
     d := ledger.move(d, p_lot_no, 'available', 'owed', p_funder, v_part, v_debt.funder);
@@ -351,7 +355,7 @@ END $$;
 CREATE OR REPLACE FUNCTION ledger.open_wallets(p_members uuid[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   INSERT INTO ledger.member_balance (member_id) SELECT unnest(p_members)
-  ON CONFLICT (member_id) DO UPDATE SET is_open = true
+  ON CONFLICT (member_id) DO UPDATE SET is_open = member_balance.merged_into IS NULL
 $$;
 
 -- A closed wallet keeps its points, which mature and expire as ever; nothing else is posted until it is opened again.
@@ -628,7 +632,7 @@ DECLARE
   v_left bigint;
 BEGIN
   IF o.status IS NOT NULL THEN RETURN o; END IF;
-  d := ledger.begin(p_member, NULL, p_booked_on, p_now);
+  d := ledger.begin_chain(p_member, p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
   SELECT * INTO p FROM ledger.posting WHERE member_id = p_member AND posting_no = p_original;
   IF NOT FOUND THEN RETURN ledger.refusal('unknown_posting'); END IF;
@@ -652,12 +656,56 @@ BEGIN
     d := ledger.give_back(d, r.lot_no, 'spent', least(r.points, v_left), p_grace_until);
     v_left := v_left - least(r.points, v_left);
   END LOOP;
-  RETURN ledger.write(d, 'refund', coalesce(p_points, v_refundable), p_cause, p_reason, p_original,
-                      p_actor, p_key, p_hash, p_now);
+  o := ledger.write(d, 'refund', coalesce(p_points, v_refundable), p_cause, p_reason, p_original, p_actor, p_key, p_hash, p_now);
+  PERFORM ledger.follow(p_member, p_cause, p_reason, p_actor, p_now);
+  RETURN o;
 END $$;
 
--- Takes an earning back from its own lot and the lots that continue it; what was held or spent becomes owed to its funder.
--- What has expired is gone and owed by nobody.
+-- Reverses lots of a posting under way and those that continue them, here and in wallets to which they were carried:
+-- what was held or spent becomes owed to its funder, what has expired is gone and owed by nobody.
+CREATE OR REPLACE FUNCTION ledger.reverse_lots(
+  d ledger.draft, p_lots int[], p_points bigint, p_original bigint, p_cause text, p_reason text,
+  p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+  l ledger.lot;
+  o ledger.outcome;
+  c record;
+  v_owed bigint;
+  v_owed_total bigint := 0;
+  v_funder text;
+  v_reversed int[] := '{}';
+BEGIN
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND is_live AND origin_lot = ANY (p_lots) ORDER BY lot_no LOOP
+    UPDATE ledger.lot SET is_live = false, reversed = reversed + l.pending + l.available, pending = 0, available = 0
+     WHERE member_id = d.member_id AND lot_no = l.lot_no;
+    v_owed := l.held + l.spent + l.repaid;
+    v_funder := l.funder;
+    IF l.pending > 0 THEN d := ledger.move(d, l.lot_no, 'pending', 'reversed', l.funder, l.pending); END IF;
+    IF l.available > 0 THEN d := ledger.move(d, l.lot_no, 'available', 'reversed', l.funder, l.available); END IF;
+    IF v_owed > 0 THEN d := ledger.move(d, l.lot_no, 'owed', 'reversed', l.funder, v_owed); END IF;
+    d.pending := d.pending - l.pending;
+    d.available := d.available - l.available;
+    v_owed_total := v_owed_total + v_owed;
+    v_reversed := v_reversed || l.lot_no;
+  END LOOP;
+  IF v_reversed = '{}' THEN RETURN ledger.refusal('already_reversed'); END IF;
+  IF v_owed_total > 0 THEN
+    d.owed := d.owed + v_owed_total;
+    INSERT INTO ledger.debt (member_id, posting_no, funder, incurred) VALUES (d.member_id, d.version, v_funder, v_owed_total);
+  END IF;
+  o := ledger.write(d, 'reverse', p_points, p_cause, p_reason, p_original, p_actor, p_key, p_hash, p_now);
+  FOR c IN SELECT k.into_member AS member_id, array_agg(k.into_lot) AS lots, sum(t.granted)::bigint AS points, max(t.posting_no) AS posting_no
+             FROM ledger.carried_lot k JOIN ledger.lot t ON t.member_id = k.into_member AND t.lot_no = k.into_lot
+            WHERE k.from_member = d.member_id AND k.from_lot = ANY (v_reversed) GROUP BY 1 ORDER BY 1 LOOP
+    PERFORM ledger.reverse_lots(ledger.begin(c.member_id, d.place, d.booked_on, p_now, true), c.lots, c.points, c.posting_no,
+                                p_cause, p_reason, p_actor, gen_random_uuid(), p_hash, p_now);
+  END LOOP;
+  RETURN o;
+END $$;
+
+-- Takes an earning back from its own lot and the lots that continue it.
 CREATE OR REPLACE FUNCTION ledger.reverse(
   p_member uuid, p_original bigint, p_cause text, p_reason text, p_booked_on date,
   p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
@@ -667,37 +715,18 @@ DECLARE
   d ledger.draft;
   o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
   p ledger.posting;
-  l ledger.lot;
-  v_owed bigint;
-  v_owed_total bigint := 0;
-  v_funder text;
 BEGIN
   IF o.status IS NOT NULL THEN RETURN o; END IF;
-  d := ledger.begin(p_member, NULL, p_booked_on, p_now);
+  d := ledger.begin_chain(p_member, p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
   SELECT * INTO p FROM ledger.posting WHERE member_id = p_member AND posting_no = p_original;
   IF NOT FOUND THEN RETURN ledger.refusal('unknown_posting'); END IF;
   IF p.kind <> 'earn' THEN RETURN ledger.refusal('wrong_kind'); END IF;
   d.place := p.place;
-  FOR l IN SELECT * FROM ledger.lot WHERE member_id = p_member AND is_live AND origin_lot IN (
-             SELECT lot_no FROM ledger.lot WHERE member_id = p_member AND posting_no = p_original) ORDER BY lot_no LOOP
-    UPDATE ledger.lot SET is_live = false, reversed = reversed + l.pending + l.available, pending = 0, available = 0
-     WHERE member_id = p_member AND lot_no = l.lot_no;
-    v_owed := l.held + l.spent + l.repaid;
-    v_funder := l.funder;
-    IF l.pending > 0 THEN d := ledger.move(d, l.lot_no, 'pending', 'reversed', l.funder, l.pending); END IF;
-    IF l.available > 0 THEN d := ledger.move(d, l.lot_no, 'available', 'reversed', l.funder, l.available); END IF;
-    IF v_owed > 0 THEN d := ledger.move(d, l.lot_no, 'owed', 'reversed', l.funder, v_owed); END IF;
-    d.pending := d.pending - l.pending;
-    d.available := d.available - l.available;
-    v_owed_total := v_owed_total + v_owed;
-  END LOOP;
-  IF NOT FOUND THEN RETURN ledger.refusal('already_reversed'); END IF;
-  IF v_owed_total > 0 THEN
-    d.owed := d.owed + v_owed_total;
-    INSERT INTO ledger.debt (member_id, posting_no, funder, incurred) VALUES (p_member, d.version, v_funder, v_owed_total);
-  END IF;
-  RETURN ledger.write(d, 'reverse', p.points, p_cause, p_reason, p_original, p_actor, p_key, p_hash, p_now);
+  o := ledger.reverse_lots(d, ARRAY(SELECT lot_no FROM ledger.lot WHERE member_id = p_member AND posting_no = p_original),
+                           p.points, p_original, p_cause, p_reason, p_actor, p_key, p_hash, p_now);
+  PERFORM ledger.follow(p_member, p_cause, p_reason, p_actor, p_now);
+  RETURN o;
 END $$;
 
 -- A correction by a person: points above zero are granted (funded by p_funder), below zero are taken back.
@@ -740,10 +769,11 @@ BEGIN
   d := ledger.begin(p_member, 'HQ', p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
   IF p_points > d.owed THEN RETURN ledger.refusal('exceeds_owed', d.owed); END IF;
-  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = p_member AND is_open ORDER BY posting_no LOOP
+  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = p_member AND is_open ORDER BY posting_no, funder LOOP
     EXIT WHEN v_left = 0;
-    v_part := least(v_left, v_debt.incurred - v_debt.repaid - v_debt.written_off);
-    UPDATE ledger.debt SET written_off = written_off + v_part WHERE member_id = p_member AND posting_no = v_debt.posting_no;
+    v_part := least(v_left, v_debt.incurred - v_debt.repaid - v_debt.written_off - v_debt.carried);
+    UPDATE ledger.debt SET written_off = written_off + v_part
+     WHERE member_id = p_member AND posting_no = v_debt.posting_no AND funder = v_debt.funder;
     d := ledger.move(d, NULL, 'reversed', 'owed', v_debt.funder, v_part);
     d.owed := d.owed - v_part;
     v_left := v_left - v_part;
@@ -767,6 +797,194 @@ BEGIN
       ledger.china_date(p_now), 'system', gen_random_uuid(), gen_random_uuid(), p_now)).status = 'posted')::int;
   END LOOP;
   RETURN v_count;
+END $$;
+
+-- ---------------------------------------------------------------------------------------------- merged wallets
+
+-- The wallets to which a wallet's points were ever carried, itself among them.
+CREATE OR REPLACE FUNCTION ledger.chain_of(p_member uuid) RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  WITH RECURSIVE chain (member_id) AS (
+    SELECT p_member UNION SELECT c.into_member FROM chain JOIN ledger.carry c ON c.from_member = chain.member_id)
+  SELECT member_id FROM chain
+$$;
+
+-- Begins what undoes an older posting: all wallets that may hold its points are locked first, in order of member.
+CREATE OR REPLACE FUNCTION ledger.begin_chain(p_member uuid, p_booked_on date, p_now timestamptz) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+DECLARE
+  d ledger.draft;
+  v_chain uuid[] := ARRAY(SELECT ledger.chain_of(p_member));
+BEGIN
+  IF cardinality(v_chain) > 1 AND p_booked_on <= ledger.china_date(p_now) THEN
+    PERFORM ledger.booking_period(p_booked_on);
+    PERFORM FROM ledger.member_balance WHERE member_id = ANY (v_chain) ORDER BY member_id FOR UPDATE;
+    IF EXISTS (SELECT FROM ledger.member_balance WHERE member_id = ANY (v_chain) AND NOT is_open AND merged_into IS NULL) THEN
+      d.refused := 'wallet_closed';
+      RETURN d;
+    END IF;
+  END IF;
+  RETURN ledger.begin(p_member, NULL, p_booked_on, p_now, true);
+END $$;
+
+-- Carries all that a locked wallet has, and all it owes, to another locked one: a posting in each.
+CREATE OR REPLACE FUNCTION ledger.carry_over(
+  p_kind text, p_from uuid, p_into uuid, p_cause text, p_reason text, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_today date := ledger.china_date(p_now);
+  a ledger.draft := ledger.begin(p_from, 'HQ', v_today, p_now, true);
+  b ledger.draft := ledger.begin(p_into, 'HQ', v_today, p_now, true);
+  l ledger.lot;
+  v_debt ledger.debt;
+  v_both record;
+  v_part bigint;
+  v_points bigint := 0;
+BEGIN
+  -- debts first: the points that follow repay them
+  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = p_from AND is_open ORDER BY posting_no, funder LOOP
+    v_part := v_debt.incurred - v_debt.repaid - v_debt.written_off - v_debt.carried;
+    v_both := ledger.carry_debt(a, b, v_debt, v_part);
+    a := v_both.a;
+    b := v_both.b;
+  END LOOP;
+  FOR l IN SELECT * FROM ledger.lot WHERE member_id = p_from AND pending + available > 0 ORDER BY lot_no LOOP
+    v_part := l.pending + l.available;
+    v_points := v_points + v_part;
+    a := ledger.carry_out(a, l);
+    INSERT INTO ledger.carried_lot (into_member, into_lot, from_member, from_lot) VALUES (p_into, b.lots + 1, p_from, l.lot_no);
+    l.origin_lot := b.lots + 1;
+    b := ledger.grant_lot(b, v_part, l.funder, NULL, l.spendable_from, l.expires_on, l);
+  END LOOP;
+  INSERT INTO ledger.carry (from_member, from_posting, into_member, into_posting, kind) VALUES (p_from, a.version, p_into, b.version, p_kind);
+  PERFORM ledger.write(a, 'merge', -v_points, p_cause, p_reason, NULL, p_actor, gen_random_uuid(), p_hash, p_now);
+  RETURN ledger.write(b, 'merge', v_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Takes what is left of a lot out of its wallet.
+CREATE OR REPLACE FUNCTION ledger.carry_out(d ledger.draft, l ledger.lot) RETURNS ledger.draft
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE ledger.lot SET pending = 0, available = 0, carried = carried + l.pending + l.available
+   WHERE member_id = l.member_id AND lot_no = l.lot_no;
+  IF l.pending > 0 THEN d := ledger.move(d, l.lot_no, 'pending', 'carried', l.funder, l.pending); END IF;
+  IF l.available > 0 THEN d := ledger.move(d, l.lot_no, 'available', 'carried', l.funder, l.available); END IF;
+  d.pending := d.pending - l.pending;
+  d.available := d.available - l.available;
+  RETURN d;
+END $$;
+
+-- Part of a debt of `a` becomes a debt of `b`, to the same funder.
+CREATE OR REPLACE FUNCTION ledger.carry_debt(INOUT a ledger.draft, INOUT b ledger.draft, p_debt ledger.debt, p_points bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE ledger.debt SET carried = carried + p_points
+   WHERE member_id = a.member_id AND posting_no = p_debt.posting_no AND funder = p_debt.funder;
+  INSERT INTO ledger.debt AS k (member_id, posting_no, funder, incurred, came_from)
+  VALUES (b.member_id, b.version, p_debt.funder, p_points, a.member_id)
+  ON CONFLICT (member_id, posting_no, funder) DO UPDATE SET incurred = k.incurred + excluded.incurred;
+  a := ledger.move(a, NULL, 'carried', 'owed', p_debt.funder, p_points);
+  b := ledger.move(b, NULL, 'owed', 'carried', p_debt.funder, p_points);
+  a.owed := a.owed - p_points;
+  b.owed := b.owed + p_points;
+END $$;
+
+-- What came back to a merged wallet, or what it owes now, goes on to the wallet that stands for it.
+CREATE OR REPLACE FUNCTION ledger.follow(p_member uuid, p_cause text, p_reason text, p_actor text, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  m record;
+BEGIN
+  FOR m IN SELECT member_id, merged_into FROM ledger.member_balance
+            WHERE member_id IN (SELECT ledger.chain_of(p_member)) AND merged_into IS NOT NULL AND pending + available + owed > 0
+            ORDER BY member_id LOOP
+    PERFORM ledger.carry_over('follow', m.member_id, m.merged_into, p_cause, p_reason, p_actor, gen_random_uuid(), gen_random_uuid(), p_now);
+  END LOOP;
+END $$;
+
+-- Merges one member's wallet into another's, which goes on for both. The merged one is closed; what undoes its older
+-- postings still works there and follows.
+CREATE OR REPLACE FUNCTION ledger.merge_wallets(
+  p_from uuid, p_into uuid, p_cause text, p_reason text, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  o ledger.outcome := ledger.first_answer(p_into, p_key, p_hash);
+  a ledger.member_balance;
+  b ledger.member_balance;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  IF p_from = p_into THEN RETURN ledger.refusal('same_member'); END IF;
+  PERFORM ledger.booking_period(ledger.china_date(p_now));
+  PERFORM FROM ledger.member_balance WHERE member_id IN (p_from, p_into) OR merged_into = p_from ORDER BY member_id FOR UPDATE;
+  SELECT * INTO a FROM ledger.member_balance WHERE member_id = p_from;
+  SELECT * INTO b FROM ledger.member_balance WHERE member_id = p_into;
+  IF a.member_id IS NULL OR b.member_id IS NULL THEN RETURN ledger.refusal('unknown_member'); END IF;
+  IF a.merged_into IS NOT NULL OR b.merged_into IS NOT NULL THEN RETURN ledger.refusal('already_merged'); END IF;
+  IF NOT (a.is_open AND b.is_open) THEN RETURN ledger.refusal('wallet_closed'); END IF;
+  IF a.held > 0 THEN RETURN ledger.refusal('holds_open'); END IF;
+  o := ledger.carry_over('merge', p_from, p_into, p_cause, p_reason, p_actor, p_key, p_hash, p_now);
+  UPDATE ledger.member_balance SET merged_into = p_into, is_open = false WHERE member_id = p_from OR merged_into = p_from;
+  RETURN o;
+END $$;
+
+-- Parts two wallets again: what is left of the lots and debts that came from the one goes back to it; what the other has
+-- spent of them since stays spent. A wallet that was itself merged since must be parted first.
+CREATE OR REPLACE FUNCTION ledger.unmerge_wallets(
+  p_from uuid, p_into uuid, p_cause text, p_reason text, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz
+) RETURNS ledger.outcome
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  o ledger.outcome := ledger.first_answer(p_into, p_key, p_hash);
+  a ledger.draft;
+  b ledger.draft;
+  l ledger.lot;
+  v_parent ledger.lot;
+  v_debt ledger.debt;
+  v_both record;
+  v_part bigint;
+  v_points bigint := 0;
+  v_merge bigint;
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  PERFORM ledger.booking_period(ledger.china_date(p_now));
+  PERFORM FROM ledger.member_balance WHERE member_id IN (p_from, p_into) OR merged_into = p_into ORDER BY member_id FOR UPDATE;
+  SELECT from_posting INTO v_merge FROM ledger.carry
+   WHERE from_member = p_from AND into_member = p_into AND kind = 'merge' AND NOT is_undone;
+  IF NOT FOUND THEN RETURN ledger.refusal('not_merged'); END IF;
+  IF EXISTS (SELECT FROM ledger.member_balance WHERE member_id = p_into AND merged_into IS NOT NULL) THEN
+    RETURN ledger.refusal('merged_since');
+  END IF;
+  a := ledger.begin(p_from, 'HQ', ledger.china_date(p_now), p_now, true);
+  b := ledger.begin(p_into, 'HQ', ledger.china_date(p_now), p_now);
+  IF b.refused IS NOT NULL THEN RETURN ledger.refusal(b.refused); END IF;
+  FOR v_debt IN SELECT * FROM ledger.debt WHERE member_id = p_into AND came_from = p_from AND is_open ORDER BY posting_no, funder LOOP
+    v_part := v_debt.incurred - v_debt.repaid - v_debt.written_off - v_debt.carried;
+    v_both := ledger.carry_debt(b, a, v_debt, v_part);
+    b := v_both.a;
+    a := v_both.b;
+  END LOOP;
+  FOR l IN SELECT t.* FROM ledger.lot t JOIN ledger.carried_lot k ON k.into_member = t.member_id AND k.into_lot = t.origin_lot
+            WHERE t.member_id = p_into AND k.from_member = p_from AND t.pending + t.available > 0 ORDER BY t.lot_no LOOP
+    v_part := l.pending + l.available;
+    v_points := v_points + v_part;
+    b := ledger.carry_out(b, l);
+    SELECT t.* INTO STRICT v_parent FROM ledger.carried_lot k JOIN ledger.lot t ON t.member_id = k.from_member AND t.lot_no = k.from_lot
+     WHERE k.into_member = p_into AND k.into_lot = l.origin_lot;
+    a := ledger.grant_lot(a, v_part, l.funder, NULL, l.spendable_from, l.expires_on, v_parent);
+  END LOOP;
+  INSERT INTO ledger.carry (from_member, from_posting, into_member, into_posting, kind) VALUES (p_into, b.version, p_from, a.version, 'undo');
+  PERFORM ledger.write(a, 'unmerge', v_points, p_cause, p_reason, v_merge, p_actor, gen_random_uuid(), p_hash, p_now);
+  o := ledger.write(b, 'unmerge', -v_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
+  UPDATE ledger.carry SET is_undone = true WHERE from_member = p_from AND from_posting = v_merge;
+  UPDATE ledger.member_balance SET merged_into = NULL, is_open = true WHERE member_id = p_from;
+  -- those that had been merged into it stand behind it again
+  WITH RECURSIVE behind (member_id) AS (
+    SELECT c.from_member FROM ledger.carry c WHERE c.into_member = p_from AND c.kind = 'merge' AND NOT c.is_undone
+    UNION SELECT c.from_member FROM behind JOIN ledger.carry c ON c.into_member = behind.member_id AND c.kind = 'merge' AND NOT c.is_undone)
+  UPDATE ledger.member_balance SET merged_into = p_from WHERE member_id IN (SELECT member_id FROM behind);
+  RETURN o;
 END $$;
 
 -- ---------------------------------------------------------------------------------------------- batches
@@ -927,5 +1145,6 @@ GRANT EXECUTE ON FUNCTION
   ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
   ledger.open_wallets, ledger.close_wallet, ledger.expect_code, ledger.withdraw_code,
   ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
+  ledger.merge_wallets, ledger.unmerge_wallets,
   ledger.earn_batch, ledger.due, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
 TO club_app;

@@ -94,3 +94,33 @@ class ConfirmationLocked(Problem):
     """Too many wrong codes; try again in ten minutes."""
 
     status, type = 429, "confirmation-locked"
+
+
+class SameMember(Problem):
+    """A member cannot be merged with themself."""
+
+    status, type = 409, "same-member"
+
+
+class AlreadyMerged(Problem):
+    """One of the two was merged into another member before."""
+
+    status, type = 409, "already-merged"
+
+
+class HoldsOpen(Problem):
+    """Points are held for a purchase under way."""
+
+    status, type = 409, "holds-open"
+
+
+class NotMerged(Problem):
+    """The two are not merged with each other, or no longer."""
+
+    status, type = 409, "not-merged"
+
+
+class MergedSince(Problem):
+    """The member who goes on was merged into another since; that is undone first."""
+
+    status, type = 409, "merged-since"

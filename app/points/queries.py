@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from app.core.actors import Actor, Reach
 from app.core.db import Connection
 from app.points.ledger import Kind
 
@@ -151,9 +152,15 @@ async def live_earning(connection: Connection, cause: str) -> tuple[UUID, int] |
     return (row["member_id"], row["posting_no"]) if row else None
 
 
-async def place_of(connection: Connection, member_id: UUID, posting_no: int) -> str | None:
-    """Where a posting happened."""
-    place: str | None = await connection.fetchval(
-        "SELECT place FROM ledger.posting WHERE member_id = $1 AND posting_no = $2", member_id, posting_no
-    )
-    return place
+_HAPPENED_WITHIN = """
+SELECT EXISTS (SELECT FROM ledger.posting WHERE member_id = $1 AND posting_no = $2
+    AND (place = ANY ($3::text[]) OR place IN (SELECT code FROM dealer WHERE region_code = $4)))
+"""
+
+
+async def is_reached(connection: Connection, actor: Actor, member_id: UUID, posting_no: int) -> bool:
+    """Whether a posting is the actor's to touch: who is bound to dealers or a region has what happened there."""
+    if actor.reach is Reach.ALL:
+        return True
+    own = (sorted(actor.dealers), actor.region_code)
+    return bool(await connection.fetchval(_HAPPENED_WITHIN, member_id, posting_no, *own))

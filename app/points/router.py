@@ -13,7 +13,7 @@ from app.core.db import rehearsal
 from app.core.http import GUARDED, DryRun, Errand, Errands, Postings, Requires, documented
 from app.core.problems import InvalidPayload, KeyConflict, NotFound
 from app.core.schemas import BusinessDate, Input, Reason
-from app.points import ledger, problems, totals
+from app.points import ledger, problems, queries, totals
 from app.points.answers import PostingRead, posting_response, request_of
 from app.points.rules import last_spendable_day
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/points", tags=["points"], responses=GUARDED)
 
 CorrectionErrand = Annotated[Errand, Depends(Errands(Right.POINTS_CORRECT))]
 ReversalErrand = Annotated[Errand, Depends(Errands(Right.POINTS_REVERSE))]
-Headquarters = Annotated[Actor, Depends(Requires(Right.POINTS_CORRECT))]
+TotalsReader = Annotated[Actor, Depends(Requires(Right.POINTS_TOTALS))]
 POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {
     200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"},
     201: {"model": PostingRead},
@@ -58,6 +58,8 @@ class WriteOffCreate(Input):
 @router.post("/reversals", status_code=201, responses=POSTED | documented(problems.AlreadyReversed, problems.WrongKind))
 async def points_reverse(body: ReversalCreate, errand: ReversalErrand, dry_run: DryRun = False) -> Response:
     """Take an earning back from its own lot; spent and held points become owed to its funder."""
+    if not await queries.is_reached(errand.db.pool, errand.actor, body.member_id, body.posting_no):
+        raise NotFound("posting")
     async with rehearsal(errand.db.pool, dry_run) as db:
         posting = await ledger.reverse(
             db, body.member_id, body.posting_no, cause=f"reversal:{body.posting_no}", reason=body.reason,
@@ -95,7 +97,7 @@ async def points_write_off(body: WriteOffCreate, errand: CorrectionErrand, dry_r
 
 @router.get("/totals", response_model=totals.Totals)
 async def points_totals(
-    _: Headquarters,
+    _: TotalsReader,
     pool: Postings,
     as_of: Annotated[date | None, Query(description="business date, all by default")] = None,
 ) -> totals.Totals:

@@ -47,7 +47,7 @@ OWED_IS_DEBTS = sql_check(
     """
     SELECT format('member %s: owes %s, debts %s', member_id, b.owed, d.owed)
       FROM ledger.member_balance b
-      FULL JOIN (SELECT member_id, sum(incurred - repaid - written_off) AS owed
+      FULL JOIN (SELECT member_id, sum(incurred - repaid - written_off - carried) AS owed
                    FROM ledger.debt GROUP BY member_id) d USING (member_id)
      WHERE b.owed IS DISTINCT FROM coalesce(d.owed, 0)
     """,
@@ -64,18 +64,21 @@ DEBTS_ARE_MOVEMENTS = sql_check(
       FULL JOIN (SELECT member_id, posting_no, funder, sum(points) AS incurred
                    FROM ledger.movement WHERE from_bucket = 'owed' GROUP BY member_id, posting_no, funder) m
            USING (member_id, posting_no, funder)
-     WHERE d.incurred IS DISTINCT FROM m.incurred OR d.incurred < d.repaid + d.written_off OR d.repaid < 0
+     WHERE d.incurred IS DISTINCT FROM m.incurred OR d.incurred < d.repaid + d.written_off + d.carried
+        OR least(d.repaid, d.written_off, d.carried) < 0
     UNION ALL
-    SELECT format('member %s funder %s: debts %s repaid %s written off, movements %s %s', member_id, funder,
-                  d.repaid, d.written_off, m.repaid, m.written_off)
-      FROM (SELECT member_id, funder, sum(repaid) AS repaid, sum(written_off) AS written_off
+    SELECT format('member %s funder %s: debts %s repaid %s written off %s carried, movements %s %s %s',
+                  member_id, funder, d.repaid, d.written_off, d.carried, m.repaid, m.written_off, m.carried)
+      FROM (SELECT member_id, funder, sum(repaid) AS repaid, sum(written_off) AS written_off, sum(carried) AS carried
               FROM ledger.debt GROUP BY member_id, funder) d
       FULL JOIN (SELECT member_id, CASE from_bucket WHEN 'available' THEN place ELSE funder END AS funder,
                         coalesce(sum(points) FILTER (WHERE from_bucket = 'available'), 0) AS repaid,
-                        coalesce(sum(points) FILTER (WHERE from_bucket = 'reversed'), 0) AS written_off
+                        coalesce(sum(points) FILTER (WHERE from_bucket = 'reversed'), 0) AS written_off,
+                        coalesce(sum(points) FILTER (WHERE from_bucket = 'carried'), 0) AS carried
                    FROM ledger.movement WHERE to_bucket = 'owed' GROUP BY 1, 2) m USING (member_id, funder)
      WHERE d.repaid IS DISTINCT FROM coalesce(m.repaid, 0)
         OR d.written_off IS DISTINCT FROM coalesce(m.written_off, 0)
+        OR d.carried IS DISTINCT FROM coalesce(m.carried, 0)
     """,
 )
 
@@ -169,7 +172,7 @@ POSTINGS_HAVE_MOVEMENTS = sql_check(
       FULL JOIN (SELECT DISTINCT member_id, posting_no, period, booked_on, true AS has_moved
                    FROM ledger.movement) m
            USING (member_id, posting_no, period, booked_on)
-     WHERE kind IS NULL OR (has_moved IS NULL AND kind <> 'reverse')
+     WHERE kind IS NULL OR (has_moved IS NULL AND kind NOT IN ('reverse', 'merge', 'unmerge'))
     """,
 )
 
@@ -189,7 +192,9 @@ POINTS_ARE_MOVEMENTS = sql_check(
                      WHEN 'mature' THEN (from_bucket = 'pending')::int
                      WHEN 'expire' THEN (to_bucket = 'expired')::int
                      WHEN 'write_off' THEN (to_bucket = 'owed')::int
-                     WHEN 'reverse' THEN (to_bucket = 'reversed')::int END) AS moved
+                     WHEN 'reverse' THEN (to_bucket = 'reversed')::int
+                     ELSE (from_bucket = 'carried' AND to_bucket <> 'owed')::int
+                        - (to_bucket = 'carried' AND from_bucket <> 'owed')::int END) AS moved
               FROM ledger.posting p JOIN ledger.movement m USING (member_id, posting_no)
              GROUP BY member_id, posting_no, p.kind, p.points) totals
      WHERE CASE kind WHEN 'reverse' THEN moved > named ELSE moved <> named END
@@ -244,11 +249,40 @@ REFUNDS_FIT = sql_check(
 
 CARRIED_IS_ZERO = sql_check(
     "carried",
-    "what one lot carries over its child lot receives, in the same posting",
+    "what one lot carries over its child lot receives in the same posting, and another wallet in the posting beside it",
     """
-    SELECT format('member %s posting %s: %s carried to nowhere', member_id, posting_no, sum(points))
-      FROM ledger.entry WHERE account = 'carried'
-     GROUP BY member_id, posting_no, funder HAVING sum(points) <> 0
+    WITH side AS (
+      SELECT from_member AS member_id, from_posting AS posting_no,
+             from_member AS first_member, from_posting AS first_posting
+        FROM ledger.carry
+      UNION ALL
+      SELECT into_member, into_posting, from_member, from_posting FROM ledger.carry
+    )
+    SELECT format('member %s posting %s: %s carried to nowhere', coalesce(first_member, member_id),
+                  coalesce(first_posting, posting_no), sum(points))
+      FROM ledger.entry LEFT JOIN side USING (member_id, posting_no) WHERE account = 'carried'
+     GROUP BY coalesce(first_member, member_id), coalesce(first_posting, posting_no), funder HAVING sum(points) <> 0
+    """,
+)
+
+MERGES_STAND = sql_check(
+    "merges",
+    "a wallet stands for the merged ones until the merge is undone, and its lots go on where theirs end",
+    """
+    SELECT format('member %s: merged into %s, by %s merges', b.member_id, b.merged_into, coalesce(c.number, 0))
+      FROM ledger.member_balance b
+      LEFT JOIN (SELECT from_member, count(*) AS number FROM ledger.carry
+                  WHERE kind = 'merge' AND NOT is_undone GROUP BY from_member) c ON c.from_member = b.member_id
+     WHERE coalesce(c.number, 0) <> (b.merged_into IS NOT NULL)::int
+        OR (b.merged_into IS NOT NULL AND (b.is_open OR b.pending + b.available + b.held + b.owed > 0))
+    UNION ALL
+    SELECT format('member %s lot %s: continues member %s lot %s, which is another', k.into_member, k.into_lot,
+                  k.from_member, k.from_lot)
+      FROM ledger.carried_lot k
+      LEFT JOIN ledger.lot t ON t.member_id = k.into_member AND t.lot_no = k.into_lot
+      LEFT JOIN ledger.lot l ON l.member_id = k.from_member AND l.lot_no = k.from_lot
+     WHERE (t.funder, t.spendable_from, t.expires_on, t.granted_on)
+           IS DISTINCT FROM (l.funder, l.spendable_from, l.expires_on, l.granted_on) OR t.granted > l.carried
     """,
 )
 
@@ -327,6 +361,7 @@ CHECKS: tuple[Check, ...] = (
     HOLDS_ADD_UP,
     REFUNDS_FIT,
     CARRIED_IS_ZERO,
+    MERGES_STAND,
     PERIODS_FIT,
     SEALS_RECOMPUTE,
     ROLLUPS_ARE_MOVEMENTS,

@@ -10,17 +10,20 @@ from app.core.actors import Actor, Role
 from app.core.clock import china_date
 from app.core.problems import InvalidPayload, NotFound
 from app.members import queries as members
-from app.members.models import Member
+from app.members.models import Birth, Member
+from app.members.problems import GuardianNeeded
+from app.members.rules import needs_guardian
 from app.privacy import queries
-from app.privacy.models import Birth, Consent, Notice, Provision
-from app.privacy.problems import ConsentMissing, GuardianNeeded, NoticeOutdated
+from app.privacy.models import Consent, Notice, Provision
+from app.privacy.problems import ConsentMissing, NoticeOutdated
 from app.privacy.queries import InForce
-from app.privacy.rules import OWN_CHANNELS, Answer, Decision, Purpose, may_ask, needs_guardian, stands
+from app.privacy.rules import OWN_CHANNELS, Answer, Decision, Purpose, may_ask, stands
 from app.privacy.schemas import ConsentCreate, ConsentRead, NoticeCreate, Partner, ProvisionCreate
 
 
 async def publish(session: AsyncSession, actor: Actor, body: NoticeCreate, *, now: datetime) -> Notice:
     """Put a new version of a purpose's text in force."""
+    await queries.lock_notices(session)
     current = (await queries.in_force(session))[body.purpose]
     notice = Notice(
         **body.model_dump(), version=current.notice.version + 1, published_at=now, published_by=actor.subject
@@ -150,12 +153,46 @@ async def _visible(session: AsyncSession, actor: Actor, member_id: UUID, *, lock
 async def consenting(
     session: AsyncSession, member_ids: Collection[UUID], purpose: Purpose, partner: str | None = None
 ) -> set[UUID]:
-    """Those of the members whose consent to the purpose (and partner) counts today; nobody else may be written to."""
+    """Those of the members whose consent to the purpose (and partner) counts today; nobody else may be written to.
+
+    Only active members count: who left is left in peace.
+    """
     renewed = (await queries.in_force(session))[purpose].renewed
+    given = await _last_of(session, member_ids, purpose, partner)
     return {
-        last.member_id
-        for last in await queries.answers(session, list(member_ids))
-        if (last.purpose, last.partner_code) == (purpose, partner) and stands(_answer(last), renewed)
+        member_id
+        for member_id in await queries.active(session, member_ids)
+        if (last := given.get(member_id)) is not None and stands(last, renewed)
+    }
+
+
+async def who_may_be_asked(
+    session: AsyncSession, member_ids: Collection[UUID], purpose: Purpose, partner: str | None = None, *,
+    now: datetime, quiet: timedelta,
+) -> set[UUID]:  # fmt: skip
+    """Those of the members whom a campaign may ask for consent to the purpose (and partner) today.
+
+    Nobody who has agreed, nobody who has said no within `quiet`, nobody who is not an active member, and nobody under
+    14: headquarters asks the guardian.
+    """
+    renewed = (await queries.in_force(session))[purpose].renewed
+    given = await _last_of(session, member_ids, purpose, partner)
+    born = await queries.birthdays(session, member_ids)
+    return {
+        member_id
+        for member_id in await queries.active(session, member_ids)
+        if may_ask(given.get(member_id), renewed, now=now, quiet=quiet)
+        and not (member_id in born and needs_guardian(born[member_id], china_date(now)))
+    }
+
+
+async def _last_of(
+    session: AsyncSession, member_ids: Collection[UUID], purpose: Purpose, partner: str | None
+) -> dict[UUID, Answer]:
+    return {
+        last.member_id: _answer(last)
+        for last in await queries.answers(session, member_ids)
+        if (last.purpose, last.partner_code) == (purpose, partner)
     }
 
 

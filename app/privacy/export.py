@@ -13,12 +13,13 @@ from app.core.catalogue import Language, text, texts
 from app.core.clock import CHINA, china_date
 from app.core.db import raw, unrestricted
 from app.core.problems import NotFound
+from app.members import places, profiles, transfer_queries
 from app.members import queries as members
-from app.members.models import Member
+from app.members.models import Birth, Member
+from app.members.vehicle_queries import claims_by
 from app.points import queries as points
 from app.privacy import queries
 from app.privacy import schemas as own
-from app.privacy.models import Birth
 from app.privacy.schemas import OwnData
 
 ALL = 1_000_000
@@ -26,7 +27,7 @@ ALL = 1_000_000
 
 
 async def own_data(session: AsyncSession, actor: Actor, member_id: UUID, *, now: datetime) -> OwnData:
-    """All that is kept on a member.
+    """All that is kept on a member, and on those for whom it goes on since they were merged.
 
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
@@ -36,22 +37,39 @@ async def own_data(session: AsyncSession, actor: Actor, member_id: UUID, *, now:
         raise NotFound("member")
     # it is all the member's own, whichever chapter it lies with
     await unrestricted(session)
+    all_of_it = [member, *await members.merged_into(session, member.id)]
     return OwnData(
         exported_at=now,
         profile=await _profile(session, member),
         points=await _points(session, member, now),
+        facts=[own.OwnFact(name=name, value=value) for name, value in await profiles.facts(session, member.id)],
+        household=[own.OwnPerson(**dict(person)) for person in await profiles.household(session, member.id)],
+        notes=[own.OwnNote(**dict(note)) for note in await profiles.all_notes(session, member.id)],
         vehicles=[own.OwnVehicle(**dict(row)) for row in await queries.stretches(session, member.id)],
-        repair_orders=await _orders(session, member),
-        postings=await _postings(session, member),
-        consents=await _answers(session, member),
-        provisions=await _provisions(session, member),
+        repair_orders=[order for one in all_of_it for order in await _orders(session, one)],
+        postings=[posting for one in all_of_it for posting in await _postings(session, one)],
+        consents=[answer for one in all_of_it for answer in await _answers(session, one)],
+        claims=[own.OwnClaim(**dict(row)) for one in all_of_it for row in await claims_by(session, one.id)],
+        provisions=[provision for one in all_of_it for provision in await _provisions(session, one)],
         membership=[
             own.OwnStep(at=step.at, status=step.to_status, reason=step.reason)
-            for step in await queries.steps(session, member.id)
+            for one in all_of_it
+            for step in await queries.steps(session, one.id)
+        ],
+        chapters=[
+            own.OwnPlace(**dict(place) | {"chapter": place.dealer_code})
+            for one in all_of_it
+            for place in await places.history(session, one.id)
+        ],
+        transfers=[
+            own.OwnTransfer(**dict(transfer) | {"to_chapter": transfer.to_dealer_code})
+            for one in all_of_it
+            for transfer in await transfer_queries.of_member(session, one.id)
         ],
         applications=[
             own.OwnApplication(**dict(row) | {"chapter": row.dealer_code})
-            for row in await queries.applications(session, member)
+            for one in all_of_it
+            for row in await queries.applications(session, one)
         ],
     )
 

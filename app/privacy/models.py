@@ -1,6 +1,6 @@
-"""Tables of privacy. What stays of an erased member lies in the schema `restricted`, which the service cannot read."""
+"""Tables of consent. What stays of an erased member lies in the schema `restricted`, which the service cannot read."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -60,23 +60,6 @@ class Consent(SQLModel, table=True):
     recorded_by: str = text_field()
 
 
-@audited("birth", personal=("born_on", "guardian_name", "guardian_relation"))
-class Birth(SQLModel, table=True):
-    """When a member was born, if that is known, and who stands for one under 14."""
-
-    __tablename__ = "member_birth"
-    __table_args__ = (
-        CheckConstraint("(guardian_name IS NULL) = (guardian_relation IS NULL)", name="guardian"),
-    )  # fmt: skip
-
-    member_id: UUID = Field(foreign_key="member.id", primary_key=True)
-    born_on: date
-    guardian_name: str | None = text_field(default=None)
-    guardian_relation: str | None = text_field(default=None)
-    recorded_at: datetime = time_field()
-    recorded_by: str = text_field()
-
-
 @audited("provision", personal=("reason",))
 class Provision(SQLModel, table=True):
     """A member's data handed to a partner, with the consent it rests on."""
@@ -92,17 +75,3 @@ class Provision(SQLModel, table=True):
     reason: str = text_field()
     at: datetime = time_field(index=True)
     recorded_by: str = text_field()
-
-
-@audited("erasure")
-class Erasure(SQLModel, table=True):
-    """A member's data is to be removed on a day, or was; the member's id is the pseudonym that stays."""
-
-    __tablename__ = "erasure"
-    __table_args__ = (Index("ix_erasure_due", "erased_at", "due_on"),)
-
-    member_id: UUID = Field(foreign_key="member.id", primary_key=True)
-    requested_at: datetime = time_field()
-    requested_by: str = text_field()
-    due_on: date
-    erased_at: datetime | None = time_field(default=None)

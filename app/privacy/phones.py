@@ -1,25 +1,62 @@
-"""A member's new phone number: it is taken over once a code sent to it comes back."""
+"""A member's new phone number: it is taken over once a code sent to it comes back.
 
-import math
+A member who changes it by itself shows also that it is the member still: by a sign-in minutes old, or by a second code
+that is sent to the number it has. With the number changes who gets in, so all that rested on the old one ends.
+"""
+
 import secrets
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.actors import Actor
+from app.core.actors import Actor, Role
 from app.core.db import Database, broken_constraint, unrestricted
+from app.core.outbound import Detached
 from app.core.problems import NotFound, SmsUnavailable
 from app.core.sms import Message, Purpose, SmsSender
+from app.identity import session_queries as sessions
 from app.identity.seals import Seals
+from app.identity.session_models import Ending
+from app.identity.sessions import end_all
 from app.members import queries as members
+from app.members import sign_in
 from app.members import sign_in_queries as codes
 from app.members.models import Member
-from app.members.problems import PhoneTaken, TooManyCodes
-from app.members.sign_in_rules import CODE_LIFE, REMEMBERED, wait_for_code
+from app.members.problems import PhoneTaken
+from app.members.sign_in_rules import CODE_LIFE
 from app.privacy.problems import CodeWrong
+
+FRESH = timedelta(minutes=10)
+"""A sign-in not older than this tells that the member itself is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a member shows for its new number; `old_code` went to the number it has."""
+
+    phone: str
+    code: str
+    old_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """How messages go out: those an answer waits for, and those it does not."""
+
+    sms: SmsSender
+    detached: Detached
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Codes are on their way; `to_old_too`: one to the number the member has, and both must be shown."""
+
+    valid_until: datetime
+    to_old_too: bool
 
 
 class Slips:
@@ -36,16 +73,18 @@ class Slips:
         """What stands for the new number."""
         return self._seals.digest("phone change to", phone)
 
-    def code(self, member_id: UUID, phone: str, code: str) -> bytes:
-        """What is kept of the code: good for this member and this number only."""
-        return self._seals.digest("phone change code", str(member_id), phone, code)
+    def codes(self, member_id: UUID, phone: str, code: str, old_code: str) -> bytes:
+        """What is kept of the codes: good for this member and this number only, and together or not at all."""
+        return self._seals.digest("phone change codes", str(member_id), phone, code, old_code)
 
 
 async def send_code(
     db: Database, session: AsyncSession, slips: Slips, sms: SmsSender, actor: Actor, member_id: UUID, phone: str,
     now: datetime,
-) -> datetime:  # fmt: skip
-    """Send a code to a member's new number; when the code ends. Limited by member and by number.
+) -> Sent:  # fmt: skip
+    """Send a code to a member's new number, and one to the old when that must be shown, too.
+
+    Limited by member and by number.
 
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
@@ -54,41 +93,53 @@ async def send_code(
     """
     if not sms.can_send:
         raise SmsUnavailable
-    if await members.member(session, actor, member_id) is None:
+    member = await members.member(session, actor, member_id)
+    if member is None:
         raise NotFound("member")
-    code, until = f"{secrets.randbelow(10**6):06d}", now + CODE_LIFE
+    must_show_old = await _must_show_old(session, actor, now)
+    code, old_code, until = _fresh(), _fresh() if must_show_old else "", now + CODE_LIFE
+    digest = slips.codes(member_id, phone, code, old_code)
     async with db.transaction() as connection:
         # always in this order, so that no two wait for each other
-        for row, digest in ((slips.asker(member_id), slips.code(member_id, phone, code)), (slips.number(phone), b"")):
-            await _expect(connection, row, digest, until, now)
+        for row, kept in ((slips.asker(member_id), digest), (slips.number(phone), b"")):
+            await sign_in.expect(connection, row, kept, until, now)
     await sms.send(phone, Message(Purpose.PHONE_CHANGE, {"code": code}))
-    return until
+    if must_show_old:
+        await sms.send(member.phone, Message(Purpose.PHONE_CHANGE, {"code": old_code}))
+    return Sent(until, must_show_old)
 
 
-async def _expect(connection: asyncpg.Connection, row: bytes, digest: bytes, until: datetime, now: datetime) -> None:
-    sent_at = await codes.lock_number(connection, row, now)
-    if wait := wait_for_code(sent_at, now):
-        raise TooManyCodes(retry_after_seconds=math.ceil(wait.total_seconds()))
-    await codes.keep_code(connection, row, digest, until, [*sent_at, now][-REMEMBERED:])
+def _fresh() -> str:
+    return f"{secrets.randbelow(10**6):06d}"
+
+
+async def _must_show_old(session: AsyncSession, actor: Actor, now: datetime) -> bool:
+    """Whether a member asks for itself who did not sign in just now; headquarters has seen to who it is."""
+    if actor.role is not Role.MEMBER:
+        return False
+    opened_at = await sessions.opened_at(session, actor)
+    return opened_at is None or now - opened_at > FRESH
 
 
 async def change(
-    db: Database, session: AsyncSession, slips: Slips, member: Member, phone: str, code: str, now: datetime
-) -> None:
-    """Give a member another number.
+    db: Database, session: AsyncSession, slips: Slips, post: Post, actor: Actor, member: Member, to: Change,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Give a member another number: its other sessions end, WeChat knows it no longer, and the old number is told.
 
     Raises:
-        CodeWrong: wrong, used, too old or tried too often.
+        CodeWrong: one is wrong or missing, or they are used, too old or tried too often.
         PhoneTaken: the number is another member's.
     """
     # on a connection of its own: a wrong try counts although the request is refused
-    if not await codes.take_code(db.pool, slips.asker(member.id), slips.code(member.id, phone, code), now):
+    shown = slips.codes(member.id, to.phone, to.code, to.old_code)
+    if not await codes.take_code(db.pool, slips.asker(member.id), shown, now):
         raise CodeWrong
     await unrestricted(session)
-    holder = await members.by_phone(session, phone)
+    holder = await members.by_phone(session, to.phone)
     if holder is not None and holder.id != member.id:
         raise PhoneTaken
-    member.phone = phone
+    old, member.phone = member.phone, to.phone
     try:
         await session.flush()
     except IntegrityError as error:
@@ -96,3 +147,20 @@ async def change(
             raise
         # another took it at the same moment
         raise PhoneTaken from None
+    if old != to.phone:
+        await _end_what_rested_on_it(session, actor, member, now)
+        _tell_from_commit(session, post, old)
+
+
+async def _end_what_rested_on_it(session: AsyncSession, actor: Actor, member: Member, now: datetime) -> None:
+    but = actor.session_id if actor.role is Role.MEMBER else None
+    await end_all(session, Ending.REVOKED, now, member_id=member.id, but=but)
+    await sign_in.forget_wechat(session, member.id)
+
+
+def _tell_from_commit(session: AsyncSession, post: Post, old: str) -> None:
+    def tell(_: object) -> None:
+        post.detached.start(post.sms.send(old, Message(Purpose.PHONE_CHANGED, {})))
+
+    if post.sms.can_send:
+        event.listen(session.sync_session, "after_commit", tell, once=True)

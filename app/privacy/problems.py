@@ -9,12 +9,6 @@ class NoticeOutdated(Problem):
     status, type = 409, "notice-outdated"
 
 
-class GuardianNeeded(Problem):
-    """The member is under 14: a guardian consents, on record at headquarters."""
-
-    status, type = 409, "guardian-needed"
-
-
 class ConsentMissing(Problem):
     """The member has not agreed to this partner's getting its data."""
 

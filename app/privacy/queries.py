@@ -1,22 +1,26 @@
 """The SQL of privacy."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, cast, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from app.core.vault import finds
-from app.members.models import Application, Member, Ownership, StatusChange
+from app.members.models import Application, Birth, Erasure, Member, Ownership, StatusChange
 from app.members.rules import ApplicationStatus, MemberStatus
-from app.privacy.models import Consent, Erasure, Notice, Provision
+from app.privacy.models import Consent, Notice, Provision
 from app.privacy.rules import Purpose
 from app.visits.models import ImportJob, ImportRejection
+
+PUBLISHING = 7_310_000_017
+"""Advisory lock of the notices."""
 
 # --- notices and consents ---
 
@@ -39,11 +43,33 @@ async def in_force(session: AsyncSession) -> dict[Purpose, InForce]:
     return current
 
 
-async def answers(session: AsyncSession, member_ids: Sequence[UUID]) -> Sequence[Consent]:
+async def lock_notices(session: AsyncSession) -> None:
+    """Until commit nobody else publishes: of two new versions at once, one is the next after the other."""
+    await session.execute(select(func.pg_advisory_xact_lock(PUBLISHING)))
+
+
+def _among(column: Mapped[UUID], ids: Collection[UUID]) -> ColumnElement[bool]:
+    # one parameter, however many they are
+    return column == any_(cast(list(ids), ARRAY(Uuid)))
+
+
+async def active(session: AsyncSession, member_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the members who are active."""
+    query = select(col(Member.id)).where(_among(col(Member.id), member_ids), col(Member.status) == MemberStatus.ACTIVE)
+    return set((await session.scalars(query)).all())
+
+
+async def birthdays(session: AsyncSession, member_ids: Collection[UUID]) -> dict[UUID, date]:
+    """When those of the members were born of whom it is known."""
+    query = select(col(Birth.member_id), col(Birth.born_on)).where(_among(col(Birth.member_id), member_ids))
+    return {row.member_id: row.born_on for row in await session.execute(query)}
+
+
+async def answers(session: AsyncSession, member_ids: Collection[UUID]) -> Sequence[Consent]:
     """Members' last answers, one for each purpose and partner."""
     newest = (
         select(Consent)
-        .where(col(Consent.member_id).in_(member_ids))
+        .where(_among(col(Consent.member_id), member_ids))
         .ext(distinct_on(col(Consent.member_id), col(Consent.purpose), col(Consent.partner_code)))
         .order_by(
             col(Consent.member_id), col(Consent.purpose), col(Consent.partner_code),
@@ -125,16 +151,6 @@ async def due(session: AsyncSession, today: date, limit: int) -> Sequence[Erasur
     return (await session.scalars(query)).all()
 
 
-async def forget_requests(session: AsyncSession, today: date) -> None:
-    """Delete the due requests of members who came back meanwhile."""
-    back = select(col(Member.id)).where(col(Member.status) != MemberStatus.LEFT)
-    await session.execute(
-        delete(Erasure).where(
-            col(Erasure.erased_at).is_(None), col(Erasure.due_on) <= today, col(Erasure.member_id).in_(back)
-        )
-    )
-
-
 async def long_gone(session: AsyncSession, before: datetime, limit: int) -> Sequence[UUID]:
     """Members who left before a moment, whose erasure nobody has asked for yet."""
     left_on = (
@@ -146,6 +162,8 @@ async def long_gone(session: AsyncSession, before: datetime, limit: int) -> Sequ
         select(col(Member.id))
         .outerjoin(Erasure, col(Erasure.member_id) == col(Member.id))
         .where(col(Member.status) == MemberStatus.LEFT, col(Erasure.member_id).is_(None), left_on < before)
+        # who was merged goes with who goes on
+        .where(col(Member.merged_into).is_(None))
         .order_by(col(Member.id))
         .limit(limit)
         .with_for_update(of=Member, skip_locked=True)

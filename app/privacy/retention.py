@@ -9,14 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.audit.models import Action
+from app.audit.retention import forget_deeds
 from app.audit.service import record
 from app.core.clock import CHINA, china_date
 from app.core.db import Database
-from app.members.models import Member
+from app.members.models import Birth, Member
 from app.privacy import queries
-from app.privacy.models import Birth
 from app.privacy.rules import years_before
 from app.settings import Settings
+from app.visits.deliveries_queries import forget_contacts
 
 log = logging.getLogger("club.privacy")
 
@@ -31,12 +32,12 @@ async def apply(database: Database, settings: Settings, *, now: datetime) -> int
     today = china_date(now)
     async with database.session() as session:
         await _forget_records(session, settings, today)
-        await queries.forget_requests(session, today)
     await _schedule_long_gone(database, settings, now)
     erased = 0
     while done := await _erase_batch(database, now):
         erased += done
-    log.info("erased %d members", erased)
+    deeds = await forget_deeds(database, _midnight(years_before(today, settings.keep_audit_years)))
+    log.info("erased %d members, forgot %d deeds", erased, deeds)
     return erased
 
 
@@ -73,6 +74,7 @@ async def erase(session: AsyncSession, member_id: UUID, now: datetime) -> None:
 
 async def _forget_records(session: AsyncSession, settings: Settings, today: date) -> None:
     await queries.forget_old_applications(session, _midnight(_days_before(today, settings.keep_applications_days)))
+    await forget_contacts(session, _midnight(_days_before(today, settings.keep_delivery_contacts_days)))
     await queries.forget_rejections(session, _midnight(_days_before(today, settings.keep_rejections_days)))
     await queries.forget_provisions(session, _midnight(years_before(today, settings.keep_provisions_years)))
     await queries.forget_consents(session, _midnight(years_before(today, settings.keep_consents_years)))

@@ -31,14 +31,14 @@ from app.core.http import (
 from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, SmsUnavailable, WrongStatus
-from app.members.problems import PhoneTaken, TooManyCodes
+from app.members.models import Birth
+from app.members.problems import GuardianNeeded, MemberMerged, PhoneTaken, TooManyCodes
+from app.members.rules import needs_guardian
 from app.members.schemas import MemberRead, VehicleRead, member_read
 from app.members.service import Profile
 from app.privacy import consents, export, phones, queries, service
-from app.privacy.models import Birth
-from app.privacy.phones import Slips
-from app.privacy.problems import CodeWrong, ConsentMissing, GuardianNeeded, NoticeOutdated
-from app.privacy.rules import needs_guardian
+from app.privacy.phones import Post, Slips
+from app.privacy.problems import CodeWrong, ConsentMissing, NoticeOutdated
 from app.privacy.schemas import (
     BirthRead,
     BirthUpdate,
@@ -66,11 +66,17 @@ async def _slips(request: Request) -> Slips:
     return Slips(request.app.state.seals)
 
 
+async def _post(request: Request) -> Post:
+    return Post(request.app.state.sms, request.app.state.detached)
+
+
 SlipsInUse = Annotated[Slips, Depends(_slips)]
+PostInUse = Annotated[Post, Depends(_post)]
 Anyone = Annotated[Actor, Depends(Requires())]
 Officer = Annotated[Actor, Depends(Requires(Right.PRIVACY_WRITE))]
 Overseer = Annotated[Actor, Depends(Requires(Right.PRIVACY_WRITE, Right.AUDIT_READ))]
 OfficerOrSelf = Annotated[Actor, Depends(Requires(Right.PRIVACY_WRITE, Right.OWN_CARD))]
+OverseerOrSelf = Annotated[Actor, Depends(Requires(Right.PRIVACY_WRITE, Right.AUDIT_READ, Right.OWN_CARD))]
 ReaderOrSelf = Annotated[Actor, Depends(Requires(Right.MEMBERS_READ, Right.OWN_CARD))]
 
 
@@ -117,7 +123,7 @@ async def privacy_decide(
 
 @router.get("/members/{member_id}/provisions", responses=documented(NotFound))
 async def privacy_provisions(
-    member_id: UUID, actor: OfficerOrSelf, session: Session, limit: Limit = 50, cursor: Cursor = None
+    member_id: UUID, actor: OverseerOrSelf, session: Session, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ProvisionRead]:
     """Which partners got what of a member, oldest first."""
     found = await consents.provisions(session, actor, member_id, after=id_after(cursor), limit=limit + 1)
@@ -148,7 +154,7 @@ async def privacy_provide(
 
 
 @router.get("/members/{member_id}/birth", responses=documented(NotFound))
-async def privacy_birth(member_id: UUID, actor: OfficerOrSelf, session: Session, now: Now) -> BirthRead:
+async def privacy_birth(member_id: UUID, actor: OverseerOrSelf, session: Session, now: Now) -> BirthRead:
     """When a member was born, and who stands for it."""
     return _birth(await service.birth(session, actor, member_id), now)
 
@@ -207,9 +213,12 @@ async def privacy_phone_code(
     member_id: UUID, body: PhoneCodeCreate, actor: OfficerOrSelf, db: Db, session: Session, slips: SlipsInUse, sms: Sms,
     now: Now,
 ) -> PhoneCodeRead:  # fmt: skip
-    """Have a code sent to a member's new number: one a minute, five an hour, ten a day by member and by number."""
-    until = await phones.send_code(db, session, slips, sms, actor, member_id, body.phone, now)
-    return PhoneCodeRead(valid_until=until)
+    """Have a code sent to a member's new number: one a minute, five an hour, ten a day by member and by number.
+
+    A member who did not sign in within ten minutes gets another one at the number it has.
+    """
+    sent = await phones.send_code(db, session, slips, sms, actor, member_id, body.phone, now)
+    return PhoneCodeRead(valid_until=sent.valid_until, to_old_too=sent.to_old_too)
 
 
 @router.patch(
@@ -217,10 +226,12 @@ async def privacy_phone_code(
 )
 async def privacy_correct(
     member_id: UUID, body: Correction, if_match: IfMatch, actor: OfficerOrSelf, db: Db, session: Session,
-    slips: SlipsInUse, now: Now, response: Response,
+    slips: SlipsInUse, post: PostInUse, now: Now, response: Response,
 ) -> MemberRead:  # fmt: skip
-    """Set right what the member says is wrong."""
-    corrected = await service.correct(db, session, slips, actor, member_id, body, version=version_of(if_match), now=now)
+    """Set right what the member says is wrong; with a new phone number all other sessions end."""
+    corrected = await service.correct(
+        db, session, slips, post, actor, member_id, body, version=version_of(if_match), now=now
+    )
     response.headers["ETag"] = etag(corrected.member.version)
     return _member(actor, corrected)
 
@@ -236,12 +247,12 @@ def _member(actor: Actor, profile: Profile) -> MemberRead:
 
 
 @router.get("/members/{member_id}/erasure", responses=documented(NotFound))
-async def privacy_erasure(member_id: UUID, actor: OfficerOrSelf, session: Session) -> ErasureRead:
+async def privacy_erasure(member_id: UUID, actor: OverseerOrSelf, session: Session) -> ErasureRead:
     """An erasure on its way; once done, the member is nobody's to see."""
     return ErasureRead(**dict(await service.erasure(session, actor, member_id)))
 
 
-@router.put("/members/{member_id}/erasure", responses=documented(NotFound, WrongStatus))
+@router.put("/members/{member_id}/erasure", responses=documented(NotFound, WrongStatus, MemberMerged))
 async def privacy_erase(
     member_id: UUID, body: ErasureCreate, actor: OfficerOrSelf, session: Session, now: Now, settings: Config
 ) -> ErasureRead:

@@ -77,14 +77,6 @@ def may_ask(last: Answer | None, renewed: int, *, now: datetime, quiet: timedelt
     return now >= last.at + quiet
 
 
-def needs_guardian(born_on: date, today: date) -> bool:
-    """Whether a person is under 14 (PIPL, article 31): through the day of the fourteenth birthday.
-
-    A year of age is complete on the day after the birthday, so a person born on 29 February needs no rule of its own.
-    """
-    return (today.year - 14, today.month, today.day) <= (born_on.year, born_on.month, born_on.day)
-
-
 def years_before(today: date, years: int) -> date:
     """The same day so many years ago; for 29 February the day before, if there is none."""
     try:

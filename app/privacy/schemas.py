@@ -6,13 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.core.schemas import Input, Line, Name, Reason, may_be_left_out
-from app.members.schemas import Phone
+from app.core.schemas import Input, Line, Name, PartnerCode, Reason, may_be_left_out
+from app.members.schemas import Birthday, Phone
 from app.privacy.rules import Channel, DataKind, Decision, Purpose
 
-PartnerCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_-]{2,32}$"), Field(examples=["HOTEL-01"])]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
-Birthday = Annotated[date, Field(ge=date(1900, 1, 1))]
 
 
 class Partner(Input):
@@ -121,11 +119,15 @@ class ProvisionRead(BaseModel):
 
 
 class Correction(Input):
-    """What the member says is wrong, as it should be; a phone number with the code that was sent to it."""
+    """What the member says is wrong, as it should be; a phone number with the code that was sent to it.
+
+    `old_code` is the one that went to the number the member has, if one did.
+    """
 
     name: Name = may_be_left_out()
     phone: Phone = may_be_left_out()
     code: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")] = may_be_left_out()
+    old_code: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")] = may_be_left_out()
 
 
 class PhoneCodeCreate(Input):
@@ -135,9 +137,10 @@ class PhoneCodeCreate(Input):
 
 
 class PhoneCodeRead(BaseModel):
-    """A code is on its way."""
+    """A code is on its way to the new number."""
 
     valid_until: datetime
+    to_old_too: bool = Field(description="another went to the number the member has: send it as `old_code`")
 
 
 class Closing(Input):
@@ -184,6 +187,44 @@ class OwnVehicle(BaseModel):
     vin: str
     since: date
     until: date | None
+    plate: str | None
+    purchased_on: date | None
+    insurance_ends_on: date | None
+
+
+class OwnClaim(BaseModel):
+    """The member claimed a vehicle."""
+
+    asked_at: datetime
+    vin: str
+    bought_on: date
+    proof: str
+    status: str
+    reason: str | None
+
+
+class OwnFact(BaseModel):
+    """Something that is known of the member: an attribute by its key, or how the club sees and reaches it."""
+
+    name: str
+    value: str
+
+
+class OwnPerson(BaseModel):
+    """Somebody of the member's household."""
+
+    relation: str
+    is_minor: bool
+    name: str | None
+    born_on: date | None
+    drives: bool | None
+
+
+class OwnNote(BaseModel):
+    """What was written down about the member."""
+
+    written_at: datetime
+    text: str
 
 
 class OwnStep(BaseModel):
@@ -194,12 +235,31 @@ class OwnStep(BaseModel):
     reason: str
 
 
+class OwnPlace(BaseModel):
+    """A chapter that the member was with, from a day on and before another; null: headquarters' own roll."""
+
+    chapter: str | None
+    since: date
+    until: date | None
+
+
+class OwnTransfer(BaseModel):
+    """A transfer that was asked for."""
+
+    asked_at: datetime
+    to_chapter: str | None
+    reason: str
+    status: str
+    answer: str | None
+
+
 class OwnApplication(BaseModel):
     """An application of the member."""
 
     applied_at: datetime
     chapter: str
     vin: str
+    born_on: date | None
     status: str
     reason: str | None
 
@@ -263,10 +323,16 @@ class OwnData(BaseModel):
     exported_at: datetime
     profile: OwnProfile
     points: OwnPoints | None
+    facts: list[OwnFact]
+    household: list[OwnPerson]
+    notes: list[OwnNote]
     vehicles: list[OwnVehicle]
+    claims: list[OwnClaim]
     repair_orders: list[OwnOrder]
     postings: list[OwnPosting]
     consents: list[OwnAnswer]
     provisions: list[OwnProvision]
     membership: list[OwnStep]
+    chapters: list[OwnPlace]
+    transfers: list[OwnTransfer]
     applications: list[OwnApplication]

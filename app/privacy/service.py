@@ -11,15 +11,15 @@ from app.core.db import Database
 from app.core.problems import InvalidPayload, NotFound
 from app.members import queries as members
 from app.members import service as membership
-from app.members.models import Member
-from app.members.rules import MemberStatus
+from app.members.models import Birth, Erasure, Member
+from app.members.problems import GuardianNeeded, MemberMerged
+from app.members.rules import MemberStatus, needs_guardian
 from app.members.schemas import MemberUpdate
 from app.members.service import Profile
 from app.privacy import phones, queries
-from app.privacy.models import Birth, Consent, Erasure
-from app.privacy.phones import Slips
-from app.privacy.problems import GuardianNeeded
-from app.privacy.rules import Channel, Decision, Purpose, needs_guardian
+from app.privacy.models import Consent
+from app.privacy.phones import Change, Post, Slips
+from app.privacy.rules import Channel, Decision, Purpose
 from app.privacy.schemas import BirthUpdate, Correction
 
 
@@ -88,14 +88,14 @@ async def _by_guardian(
 
 
 async def correct(
-    db: Database, session: AsyncSession, slips: Slips, actor: Actor, member_id: UUID, body: Correction, *,
+    db: Database, session: AsyncSession, slips: Slips, post: Post, actor: Actor, member_id: UUID, body: Correction, *,
     version: int, now: datetime,
 ) -> Profile:  # fmt: skip
     """Set right what the member says is wrong.
 
     Raises:
         NotFound, PreconditionFailed.
-        InvalidPayload: a phone number without the code sent to it, or a code alone.
+        InvalidPayload: a phone number without the codes sent for it, or a code alone.
         CodeWrong, PhoneTaken: as `phones.change` says.
     """
     missing = {"phone", "code"} - body.model_fields_set
@@ -106,7 +106,8 @@ async def correct(
     renamed = MemberUpdate(**body.model_dump(include={"name"}, exclude_unset=True))
     corrected = await membership.update(session, actor, member_id, renamed, version=version)
     if not missing:
-        await phones.change(db, session, slips, corrected.member, body.phone, body.code, now)
+        shown = body.model_dump(include={"phone", "code", "old_code"}, exclude_unset=True)
+        await phones.change(db, session, slips, post, actor, corrected.member, Change(**shown), now)
     return corrected
 
 
@@ -126,10 +127,15 @@ async def ask_erasure(
 ) -> Erasure:
     """Remove a member's data in so many days; the membership ends at once. Asked again, it is the same erasure.
 
+    Those who were merged into the member go with it, as the database sees to.
+
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
+        MemberMerged: another goes on for it, whose erasure is to be asked for.
     """
     member = await _visible(session, actor, member_id, locked=True)
+    if member.merged_into is not None:
+        raise MemberMerged(merged_into=member.merged_into)
     asked = await session.get(Erasure, member.id)
     if asked is not None:
         return asked

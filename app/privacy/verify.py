@@ -22,6 +22,15 @@ CHECKS = (
         """,
     ),
     sql_check(
+        "erasures-asked",
+        "whoever asked for erasure has left until headquarters took it back",
+        """
+        SELECT format('member %s is %s', m.id, m.status)
+          FROM erasure e JOIN member m ON m.id = e.member_id
+         WHERE e.erased_at IS NULL AND m.status <> 'left' ORDER BY m.id
+        """,
+    ),
+    sql_check(
         "erasures-done",
         "an erasure on record as done was done",
         """

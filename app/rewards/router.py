@@ -10,11 +10,14 @@ from app.core.actors import Actor, Right
 from app.core.clock import china_date
 from app.core.http import GUARDED, Config, Db, DirectRoute, DryRun, Errand, Errands, Now, Requires, Sms, documented
 from app.core.problems import KeyConflict, NotFound, SmsUnavailable
+from app.identity.seals import Seals
+from app.members.problems import TooManyCodes
 from app.points import ledger, problems
-from app.points.answers import PostingRead, posting_response, request_of
+from app.points.answers import posting_response, request_of
+from app.points.ledger import Posting
 from app.rewards import service
 from app.rewards.codes import Codes
-from app.rewards.problems import CodeJustSent
+from app.rewards.guard import Guard
 from app.rewards.schemas import (
     CaptureCreate,
     CodeRequest,
@@ -23,7 +26,9 @@ from app.rewards.schemas import (
     CounterLookup,
     CounterRead,
     RedemptionCreate,
+    RedemptionRead,
     RefundCreate,
+    RehearsalRead,
 )
 
 router = APIRouter(tags=["redemption"], responses=GUARDED)
@@ -33,11 +38,11 @@ CounterErrand = Annotated[Errand, Depends(Errands(Right.POINTS_REDEEM))]
 Staff = Annotated[Actor, Depends(Requires(Right.COUNTER_SERVE))]
 Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 PostingNo = Annotated[int, Path(ge=1, lt=1 << 63)]
-POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {201: {"model": PostingRead}}
+POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {201: {"model": RedemptionRead}}
 CONFIRMED = documented(
     NotFound, KeyConflict, problems.WalletClosed, problems.InsufficientPoints, problems.ConfirmationRequired,
     problems.ConfirmationWrong, problems.ConfirmationLocked,
-) | {201: {"model": PostingRead}}  # fmt: skip
+) | {201: {"model": RedemptionRead}}  # fmt: skip
 
 
 async def _codes(request: Request) -> Codes:
@@ -45,27 +50,53 @@ async def _codes(request: Request) -> Codes:
     return codes
 
 
+async def _guard(request: Request) -> Guard:
+    guard: Guard = request.app.state.guard
+    return guard
+
+
+async def _seals(request: Request) -> Seals:
+    seals: Seals = request.app.state.seals
+    return seals
+
+
 CodesInUse = Annotated[Codes, Depends(_codes)]
+GuardInUse = Annotated[Guard, Depends(_guard)]
+
+_BALANCES = ("pending", "held", "owed")
+
+
+def _answer(actor: Actor, posting: Posting, *, dry_run: bool = False) -> Response:
+    """What serving the member needs, whose chapter may be another."""
+    if not actor.role.is_dealer_staff:
+        return posting_response(posting, dry_run=dry_run)
+    return posting_response(posting, dry_run=dry_run, without=("posting_no", *_BALANCES) if dry_run else _BALANCES)
 
 
 @router.post("/counter/lookup", response_model=CounterRead, responses=documented(NotFound))
-async def counter_lookup(body: CounterLookup, _: Staff, db: Db, now: Now) -> CounterRead:
-    """Find the member at the counter, of whatever chapter, by exactly one of card number, VIN and phone."""
-    return await service.at_counter(db, **body.model_dump(), now=now)
+async def counter_lookup(body: CounterLookup, actor: Staff, db: Db, guard: GuardInUse, now: Now) -> CounterRead:
+    """Find the member at the counter, of whatever chapter, by exactly one of card number, VIN and phone.
+
+    An account may look up 300 an hour, and find nobody 60 times; members of other chapters go on record.
+    """
+    return await service.at_counter(db, guard, actor, body, now=now)
 
 
 @busiest.post(
     "/redemptions",
     status_code=201,
-    responses=CONFIRMED | {200: {"model": PostingRead, "description": "the dry run's answer; nothing was posted"}},
+    responses=CONFIRMED | {200: {"model": RehearsalRead, "description": "the dry run's answer; nothing was posted"}},
 )
 async def redemptions_redeem(
-    body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, dry_run: DryRun = False
+    body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, guard: GuardInUse, dry_run: DryRun = False
 ) -> Response:
-    """Spend a member's points on a repair order at once, earliest expiry first."""
+    """Spend a member's points on a repair order at once, earliest expiry first.
+
+    A dry run needs no code. An account whose codes were wrong 20 times is refused for the rest of the hour.
+    """
     request = request_of(errand, body, apart_from={"code"})
-    posting = await service.redeem(errand.db, errand.actor, body, codes, request, dry_run=dry_run)
-    return posting_response(posting, dry_run=dry_run)
+    posting = await service.redeem(errand.db, guard, errand.actor, body, codes, request, dry_run=dry_run)
+    return _answer(errand.actor, posting, dry_run=dry_run)
 
 
 @router.post(
@@ -83,15 +114,18 @@ async def redemptions_refund(
         grace_until=china_date(errand.now) + timedelta(days=settings.refund_grace_days),
         cause=f"refund:{posting_no}", reason=body.reason, request=request_of(errand, body, posting_no),
     )  # fmt: skip
-    return posting_response(posting)
+    return _answer(errand.actor, posting)
 
 
 @busiest.post("/holds", status_code=201, responses=CONFIRMED)
-async def holds_create(body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, settings: Config) -> Response:
+async def holds_create(
+    body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, guard: GuardInUse, settings: Config
+) -> Response:
     """Set points aside for a repair order until it is captured, released or too old."""
     request = request_of(errand, body, apart_from={"code"})
     life = timedelta(minutes=settings.hold_minutes)
-    return posting_response(await service.hold(errand.db, errand.actor, body, codes, request, life=life))
+    posting = await service.hold(errand.db, guard, errand.actor, body, codes, request, life=life)
+    return _answer(errand.actor, posting)
 
 
 @router.post(
@@ -107,7 +141,7 @@ async def holds_capture(member_id: UUID, posting_no: PostingNo, body: CaptureCre
     posting = await ledger.capture(
         pool, member_id, posting_no, body.points, cause=f"hold:{posting_no}", request=request
     )
-    return posting_response(posting)
+    return _answer(errand.actor, posting)
 
 
 @router.post(
@@ -121,20 +155,24 @@ async def holds_release(member_id: UUID, posting_no: PostingNo, errand: CounterE
     await service.require_own(pool, errand.actor, member_id, posting_no)
     request = ledger.Request(errand.actor.subject, errand.key, errand.now)
     posting = await ledger.release(pool, member_id, posting_no, cause=f"hold:{posting_no}", request=request)
-    return posting_response(posting)
+    return _answer(errand.actor, posting)
 
 
 @router.post(
     "/redemptions/codes",
     status_code=202,
     response_model=CodeSent,
-    responses=documented(NotFound, CodeJustSent, SmsUnavailable),
+    responses=documented(NotFound, problems.WalletClosed, TooManyCodes, SmsUnavailable),
 )
 async def redemptions_send_code(
-    body: CodeRequest, actor: Staff, db: Db, codes: CodesInUse, sms: Sms, now: Now
-) -> CodeSent:
-    """Send the member a confirmation code by SMS for these points at the actor's dealer."""
-    return CodeSent(valid_until=await service.send_code(db, actor, body.member_id, body.points, codes, sms, now))
+    body: CodeRequest, actor: Staff, db: Db, seals: Annotated[Seals, Depends(_seals)], codes: CodesInUse, sms: Sms,
+    now: Now,
+) -> CodeSent:  # fmt: skip
+    """Send the member a confirmation code by SMS for these points at the actor's dealer.
+
+    One a minute, five an hour, ten a day for a member, whichever counter asks.
+    """
+    return CodeSent(valid_until=await service.send_code(db, seals, actor, body, codes, sms, now))
 
 
 @router.get("/redemptions/code", response_model=CodeShown)

@@ -1,6 +1,6 @@
 """Redemption at the edge."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.core.schemas import Input, Reason
 from app.members.rules import MemberStatus
+from app.points.ledger import Kind
 
 Points = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
 OneTimeCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
@@ -22,6 +23,29 @@ class RedemptionCreate(Input):
     order_no: str = Field(min_length=1, max_length=64, description="the repair order it pays")
     dealer_code: str | None = Field(default=None, description="programs name the dealer; staff redeem at their own")
     code: OneTimeCode | None = Field(default=None, description="the member's one-time code; staff need it")
+
+
+class RedemptionRead(BaseModel):
+    """An accepted posting and the balances (points) it left; a dealer's staff see of them what can be spent."""
+
+    member_id: UUID
+    posting_no: int
+    kind: Kind
+    points: int
+    cause: str
+    booked_on: date
+    period: date
+    posted_at: datetime
+    available: int
+    pending: int | None = Field(description="null for a dealer's staff, as the next two")
+    held: int | None
+    owed: int | None
+
+
+class RehearsalRead(RedemptionRead):
+    """What a dry run would come to."""
+
+    posting_no: int | None = Field(description="null for a dealer's staff")  # type: ignore[assignment]
 
 
 class CaptureCreate(Input):

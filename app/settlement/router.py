@@ -26,6 +26,7 @@ from app.core.http import (
 from app.core.idempotency import once
 from app.core.paging import Page
 from app.core.problems import Forbidden, KeyConflict, NotFound, WrongStatus
+from app.core.schemas import Month
 from app.settlement import queries, service
 from app.settlement.export import statement_csv
 from app.settlement.problems import (
@@ -45,7 +46,6 @@ from app.settlement.schemas import (
     ContractRead,
     DisputeCreate,
     DisputeRead,
-    Month,
     PaymentCreate,
     PeriodRead,
     StatementDetail,

@@ -1,35 +1,14 @@
 """Settlement at the edge. Money in whole fen; a month is written 2026-10."""
 
-import re
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticKnownError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.chapters.schemas import DealerCode
-from app.core.schemas import Input, Line, Reason
+from app.core.schemas import Input, Line, Month, Reason
 from app.settlement.rules import CONFIRM_DAYS, Basis, Charging, Direction, StatementStatus
-
-MONTH_PATTERN = r"^2[0-9]{3}-(0[1-9]|1[0-2])$"
-
-
-def _month(value: Any) -> Any:
-    if isinstance(value, date):
-        return value
-    if not isinstance(value, str) or not re.fullmatch(MONTH_PATTERN, value):
-        raise PydanticKnownError("string_pattern_mismatch", {"pattern": MONTH_PATTERN})
-    return date.fromisoformat(f"{value}-01")
-
-
-Month = Annotated[
-    date,
-    BeforeValidator(_month),
-    PlainSerializer(lambda month: f"{month:%Y-%m}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN, "examples": ["2026-10"]}),
-]
-"""A settlement period: inside, the month's first day."""
 
 
 class _Row(BaseModel):

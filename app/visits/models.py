@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, LargeBinary
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from app.core.models import id_field, text_field, time_field
@@ -22,13 +22,17 @@ class RepairOrder(SQLModel, table=True):
             "labour_fen >= 0 AND parts_fen >= 0 AND paid_fen BETWEEN 0 AND labour_fen + parts_fen",
             name="amounts",
         ),
+        Index("ix_repair_order_visits", "member_id", "business_date"),
+        Index(
+            "ix_repair_order_corrections", "dealer_code", "order_no", "revision", postgresql_where=text("revision > 1")
+        ),
     )
 
     dealer_code: str = text_field(primary_key=True)
     order_no: str = text_field(primary_key=True)
     revision: int = Field(primary_key=True)
     vin: str = text_field()
-    member_id: UUID | None = Field(default=None, index=True)
+    member_id: UUID | None = None
     closed_at: datetime = time_field()
     business_date: date
     kind: str = text_field()
@@ -50,6 +54,9 @@ class ImportJob(SQLModel, table=True):
     id: UUID = id_field()
     owner: str = text_field(index=True)
     dealer_code: str | None = text_field(default=None)
+    only_dealers: list[str] | None = Field(default=None, sa_type=ARRAY(Text))
+    """Whose orders may be in the file; None: everybody's."""
+    kind: str = text_field(default="orders")
     format: str = text_field()
     dry_run: bool = False
     status: str = text_field(default="queued")

@@ -1,18 +1,24 @@
-"""The SQL of repair orders: raw asyncpg, a chunk at a time."""
+"""The SQL of repair orders: raw asyncpg a chunk at a time, sessions to read; and who may see which."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
+from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor
-from app.core.db import Connection
+from app.core.db import Connection, insert_rows
 from app.core.problems import NotFound
 from app.core.tabular import Rejection
+from app.members.models import Ownership
 from app.points.ledger import BatchEarning
+from app.visits.models import RepairOrder
 from app.visits.rules import Order
 
 DOCUMENT = "repair_order"
@@ -84,19 +90,18 @@ class Accepted(NamedTuple):
     revision: int
     member_id: UUID | None
     earning: BatchEarning | None
+    mileage_km: int | None
 
 
 async def insert_orders(connection: asyncpg.Connection, accepted: Sequence[Accepted], now: datetime) -> None:
     """Add orders; raises UniqueViolationError when another import was first."""
-    await connection.copy_records_to_table(
-        "repair_order",
-        # in key order, so that two imports of one file wait for each other instead of locking crosswise
-        records=[
-            (*order, revision, member_id, earning.points if earning else 0, now)
-            for order, revision, member_id, earning in sorted(accepted, key=itemgetter(0))
-        ],
-        columns=[*Order._fields, "revision", "member_id", "points", "received_at"],
-    )
+    # in key order, so that two imports of one file wait for each other instead of locking crosswise
+    records = [
+        (*order, revision, member_id, earning.points if earning else 0, now)
+        for order, revision, member_id, earning, _ in sorted(accepted, key=itemgetter(0))
+    ]
+    columns = [*Order._fields, "revision", "member_id", "points", "received_at"]
+    await insert_rows(connection, "repair_order", columns, records)
 
 
 async def mark_cancelled(connection: asyncpg.Connection, dealer_code: str, order_no: str, now: datetime) -> bool:
@@ -121,58 +126,98 @@ async def mark_cancelled(connection: asyncpg.Connection, dealer_code: str, order
     return True
 
 
-async def newest(connection: Connection, actor: Actor, dealer_code: str, order_no: str) -> asyncpg.Record:
+async def revisions(connection: asyncpg.Connection, dealer_code: str, order_no: str) -> list[int]:
+    """The revisions of an order there are."""
+    query = "SELECT revision FROM repair_order WHERE dealer_code = $1 AND order_no = $2"
+    return [revision for (revision,) in await connection.fetch(query, dealer_code, order_no)]
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Everyone sees the orders of the dealers it reaches."""
+    return dealer_visible_to(actor, col(RepairOrder.dealer_code))
+
+
+async def newest(session: AsyncSession, actor: Actor, dealer_code: str, order_no: str) -> RepairOrder:
     """An order's newest revision.
 
     Raises:
         NotFound: there is no such order, or it is not the actor's to see.
     """
-    row = await connection.fetchrow(
-        """SELECT * FROM repair_order
-            WHERE dealer_code = $1 AND order_no = $2 AND ($3 = 'all' OR dealer_code = $4
-                   OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $5))
-            ORDER BY revision DESC LIMIT 1""",
-        dealer_code, order_no, actor.role.reach, actor.dealer_code, actor.region_code,
-    )  # fmt: skip
-    if row is None:
+    document = (col(RepairOrder.dealer_code) == dealer_code, col(RepairOrder.order_no) == order_no)
+    query = select(RepairOrder).where(*document, visible_to(actor)).order_by(col(RepairOrder.revision).desc()).limit(1)
+    found = await session.scalar(query)
+    if found is None:
         raise NotFound("repair order")
-    return row
+    return found
 
 
 async def page(
-    connection: Connection,
-    actor: Actor,
-    *,
-    dealer_code: str | None,
-    vin: str | None,
-    after: tuple[str | int, ...] | None,
-    limit: int,
-) -> list[dict[str, Any]]:
+    session: AsyncSession, actor: Actor, *, dealer_code: str | None, vin: str | None,
+    after: tuple[str | int, ...] | None, limit: int,
+) -> Sequence[RepairOrder]:  # fmt: skip
     """Orders by dealer and number, all revisions, after a position."""
-    rows = await connection.fetch(
-        """SELECT * FROM repair_order
-            WHERE ($1::text IS NULL OR dealer_code = $1) AND ($2::text IS NULL OR vin = $2)
-              AND ($3::text IS NULL OR (dealer_code, order_no, revision) > ($3, $4, $5::bigint))
-              AND ($7 = 'all' OR dealer_code = $8 OR dealer_code IN (SELECT code FROM dealer WHERE region_code = $9))
-            ORDER BY dealer_code, order_no, revision LIMIT $6""",
-        dealer_code, vin, *(after or (None,) * 3), limit, actor.role.reach,
-        actor.dealer_code, actor.region_code,
+    place = (col(RepairOrder.dealer_code), col(RepairOrder.order_no), col(RepairOrder.revision))
+    query = select(RepairOrder).where(visible_to(actor)).order_by(*place).limit(limit)
+    if dealer_code is not None:
+        query = query.where(col(RepairOrder.dealer_code) == dealer_code)
+    if vin is not None:
+        query = query.where(col(RepairOrder.vin) == vin)
+    if after is not None:
+        query = query.where(tuple_(*place) > tuple_(*after))
+    return (await session.scalars(query)).all()
+
+
+async def last_service(session: AsyncSession, vin: str) -> date | None:
+    """The day of a car's last maintenance that stands, with any dealer if the session reads all, by its members."""
+    # by the owners' index: orders have none by VIN
+    owners = select(col(Ownership.member_id)).where(col(Ownership.vin) == vin)
+    query = select(func.max(col(RepairOrder.business_date))).where(
+        col(RepairOrder.member_id).in_(owners), col(RepairOrder.vin) == vin, col(RepairOrder.kind) == "maintenance",
+        col(RepairOrder.cancelled_at).is_(None),
     )  # fmt: skip
-    return [dict(row) for row in rows]
+    return await session.scalar(query)
 
 
-async def job(connection: Connection, job_id: UUID, owner: str | None) -> asyncpg.Record:
-    """An import, of this owner unless None.
+async def job(
+    connection: Connection, job_id: UUID, owner: str | None = None, dealers: frozenset[str] | None = None,
+    kind: str = "orders",
+) -> asyncpg.Record:  # fmt: skip
+    """An import of a kind, of this owner, for these dealers unless None: who changed dealers leaves theirs behind.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
     row = await connection.fetchrow(
-        "SELECT * FROM import_job WHERE id = $1 AND ($2::text IS NULL OR owner = $2)", job_id, owner
-    )
+        """SELECT * FROM import_job
+            WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND ($3::text[] IS NULL OR only_dealers <@ $3)
+              AND kind = $4""",
+        job_id, owner, None if dealers is None else sorted(dealers), kind,
+    )  # fmt: skip
     if row is None:
         raise NotFound("import")
     return row
+
+
+async def lock_waiting(connection: asyncpg.Connection, owner: str) -> tuple[int, int]:
+    """How many imports of an owner are not worked off, and their bytes; none is added while the transaction lasts."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('imports of ' || $1, 0))", owner)
+    row = await connection.fetchrow(
+        """SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM import_job
+            WHERE owner = $1 AND status IN ('queued', 'running')""",
+        owner,
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+async def picks_of_running(connection: Connection, queued: int, job_id: UUID) -> int:
+    """How often workers have picked a queued import up, if one has begun it before; else 0, at no cost."""
+    count: int = await connection.fetchval(
+        """SELECT count(*) FROM pgqueuer_log WHERE job_id = $1 AND status = 'picked'
+              AND (SELECT status FROM import_job WHERE id = $2) = 'running'""",
+        queued, job_id,
+    )  # fmt: skip
+    return count
 
 
 async def rejections(connection: Connection, job_id: UUID) -> list[Rejection]:

@@ -3,11 +3,16 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit import service as audit
 from app.audit.models import Action
+from app.chapters import queries as chapters
+from app.core import workbooks
 from app.core.actors import Actor, Reach, Right, Role
+from app.core.db import Database, raw
 from app.core.http import (
     GUARDED,
     Config,
@@ -16,9 +21,9 @@ from app.core.http import (
     DryRun,
     Limit,
     Now,
-    Postings,
     RequiredKey,
     Requires,
+    Session,
     documented,
 )
 from app.core.paging import Page, decode_cursor, paged
@@ -27,14 +32,17 @@ from app.core.tabular import rejected_csv
 from app.points.ledger import Request as LedgerRequest
 from app.points.problems import WalletClosed
 from app.visits import jobs, queries, service
-from app.visits.problems import OrderConflict, OrderRefused, UnknownFormat
+from app.visits.models import RepairOrder
+from app.visits.problems import OrderConflict, OrderRefused, OrderTooLarge, TooManyImports, UnknownFormat
 from app.visits.rules import COLUMNS
-from app.visits.schemas import CancellationCreate, ImportRead, OrderCreate, OrderRead
+from app.visits.schemas import CancellationCreate, ImportRead, OrderCreate, OrderRead, OrderSearch
 
 router = APIRouter(prefix="/repair-orders", tags=["repair orders"], responses=GUARDED)
 
 Sender = Annotated[Actor, Depends(Requires(Right.ORDERS_WRITE))]
 Reader = Annotated[Actor, Depends(Requires(Right.ORDERS_READ))]
+Watcher = Annotated[Actor, Depends(Requires(Right.ORDERS_WRITE, Right.AUDIT_READ))]
+Exporter = Annotated[Actor, Depends(Requires(Right.ORDERS_WRITE, Right.AUDIT_READ, also=Right.RECORDS_EXPORT))]
 Canceller = Annotated[Actor, Depends(Requires(Right.ORDERS_CANCEL))]
 
 UPLOAD: dict[str, Any] = {
@@ -43,6 +51,7 @@ UPLOAD: dict[str, Any] = {
         "content": {
             "text/csv": {"schema": {"type": "string"}, "example": ",".join(COLUMNS)},
             "application/gzip": {"schema": {"type": "string", "format": "binary"}},
+            workbooks.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
             "application/x-ndjson": {"schema": {"type": "string"}},
         },
     }
@@ -53,36 +62,51 @@ UPLOAD: dict[str, Any] = {
     "",
     status_code=201,
     response_model=OrderRead,
-    responses=documented(NotFound, OrderConflict, OrderRefused)
+    responses=documented(NotFound, OrderConflict, OrderRefused, OrderTooLarge)
     | {200: {"model": OrderRead, "description": "the same order again"}},
 )
-async def orders_record(body: OrderCreate, actor: Sender, db: Db, response: Response, now: Now) -> dict[str, Any]:
+async def orders_record(
+    body: OrderCreate, actor: Sender, db: Db, settings: Config, response: Response, now: Now
+) -> RepairOrder:
     """Post one closed repair order. The document is its own key: sent twice it is posted once."""
-    new = await service.record_order(db, body.row(), actor=actor.subject, now=now, only_dealer=actor.dealer_code)
+    new = await service.record_order(db, body.row(), actor=actor, now=now, limit_fen=settings.order_max_fen)
     response.status_code = 201 if new else 200
-    return dict(await queries.newest(db.pool, actor, body.dealer_code, body.order_no))
+    return await _newest(db, actor, body.dealer_code, body.order_no)
 
 
 @router.get("", response_model=Page[OrderRead])
 async def orders_list(
     actor: Reader,
-    pool: Postings,
+    session: Session,
     dealer_code: str | None = None,
-    vin: str | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Accepted orders by dealer and number; dealer staff see their own dealer's."""
+    return await _page(session, actor, dealer_code, None, limit, cursor)
+
+
+@router.post("/search", response_model=Page[OrderRead])
+async def orders_search(
+    body: OrderSearch, actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """A vehicle's orders among them. A body, because VINs do not belong into URLs."""
+    return await _page(session, actor, body.dealer_code, body.vin.upper(), limit, cursor)
+
+
+async def _page(
+    session: AsyncSession, actor: Actor, dealer_code: str | None, vin: str | None, limit: int, cursor: str | None
+) -> dict[str, Any]:
     after = tuple(decode_cursor(cursor, str, str, int)) if cursor else None
-    rows = await queries.page(pool, actor, dealer_code=dealer_code, vin=vin, after=after, limit=limit + 1)
-    return paged(rows, limit, lambda row: (row["dealer_code"], row["order_no"], row["revision"]))
+    rows = await queries.page(session, actor, dealer_code=dealer_code, vin=vin, after=after, limit=limit + 1)
+    return paged(rows, limit, lambda order: (order.dealer_code, order.order_no, order.revision))
 
 
 @router.post(
     "/imports",
     status_code=202,
     response_model=ImportRead,
-    responses=documented(PayloadTooLarge, UnknownFormat),
+    responses=documented(PayloadTooLarge, UnknownFormat, TooManyImports),
     openapi_extra=UPLOAD,
 )
 async def orders_import(
@@ -94,15 +118,16 @@ async def orders_import(
         raise UnknownFormat
     job_id = await jobs.accept(
         db, request.stream(), format=jobs.FORMATS[media_type], owner=actor.subject, dealer_code=actor.dealer_code,
-        dry_run=dry_run, limit_mib=settings.upload_max_mib, now=now,
+        only_dealers=await chapters.reached(db.pool, actor), dry_run=dry_run,
+        most_fen=service.most_fen(actor, settings.order_max_fen), settings=settings, now=now,
     )  # fmt: skip
-    return dict(await queries.job(db.pool, job_id, None))
+    return dict(await queries.job(db.pool, job_id))
 
 
 @router.get("/imports/{job_id}", response_model=ImportRead, responses=documented(NotFound))
-async def orders_import_read(job_id: UUID, actor: Sender, pool: Postings) -> dict[str, Any]:
+async def orders_import_read(job_id: UUID, actor: Watcher, session: Session) -> dict[str, Any]:
     """How far an import is; one's own, headquarters sees all."""
-    return dict(await queries.job(pool, job_id, _owner(actor)))
+    return dict(await _job(await raw(session), actor, job_id))
 
 
 @router.get(
@@ -110,11 +135,12 @@ async def orders_import_read(job_id: UUID, actor: Sender, pool: Postings) -> dic
     response_class=Response,
     responses=documented(NotFound) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
-async def orders_import_rejected(job_id: UUID, actor: Sender, pool: Postings) -> Response:
+async def orders_import_rejected(job_id: UUID, actor: Exporter, session: Session) -> Response:
     """An import's refused rows with line and reason, to mend and send again."""
-    await queries.job(pool, job_id, _owner(actor))
-    rows = await queries.rejections(pool, job_id)
-    await audit.record(pool, Action.EXPORTED, "import_job", [job_id], changes={"rows": (None, len(rows))})
+    connection = await raw(session)
+    await _job(connection, actor, job_id)
+    rows = await queries.rejections(connection, job_id)
+    await audit.record(connection, Action.EXPORTED, "import_job", [job_id], changes={"rows": (None, len(rows))})
     return Response(
         rejected_csv(rows),
         media_type="text/csv",
@@ -122,14 +148,16 @@ async def orders_import_rejected(job_id: UUID, actor: Sender, pool: Postings) ->
     )
 
 
-def _owner(actor: Actor) -> str | None:
-    return None if actor.role.reach is Reach.ALL and actor.role is not Role.API_CLIENT else actor.subject
+async def _job(connection: asyncpg.Connection, actor: Actor, job_id: UUID) -> asyncpg.Record:
+    is_headquarters = actor.reach is Reach.ALL and actor.role is not Role.API_CLIENT
+    owner = None if is_headquarters else actor.subject
+    return await queries.job(connection, job_id, owner, await chapters.reached(connection, actor))
 
 
 @router.get("/{dealer_code}/{order_no:path}", response_model=OrderRead, responses=documented(NotFound))
-async def orders_read(dealer_code: str, order_no: str, actor: Reader, pool: Postings) -> dict[str, Any]:
+async def orders_read(dealer_code: str, order_no: str, actor: Reader, session: Session) -> RepairOrder:
     """One order, newest revision."""
-    return dict(await queries.newest(pool, actor, dealer_code, order_no))
+    return await queries.newest(session, actor, dealer_code, order_no)
 
 
 @router.post(
@@ -145,13 +173,14 @@ async def orders_cancel(
     db: Db,
     key: RequiredKey,
     now: Now,
-) -> dict[str, Any]:
+) -> RepairOrder:
     """Take an order out of the books and its points back; a corrected order may then be sent under the same number."""
-    _require_own(actor, dealer_code)
-    await service.cancel_order(db, dealer_code, order_no, body.reason, LedgerRequest(actor.subject, key, now))
-    return dict(await queries.newest(db.pool, actor, dealer_code, order_no))
-
-
-def _require_own(actor: Actor, dealer_code: str) -> None:
-    if actor.dealer_code not in (None, dealer_code):
+    if not await chapters.reaches(db.pool, actor, dealer_code):
         raise NotFound("repair order")
+    await service.cancel_order(db, dealer_code, order_no, body.reason, LedgerRequest(actor.subject, key, now))
+    return await _newest(db, actor, dealer_code, order_no)
+
+
+async def _newest(db: Database, actor: Actor, dealer_code: str, order_no: str) -> RepairOrder:
+    async with db.session() as session:
+        return await queries.newest(session, actor, dealer_code, order_no)

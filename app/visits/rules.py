@@ -7,6 +7,8 @@ from typing import NamedTuple
 from app.core.clock import CHINA
 
 COLUMNS = ("dealer_code", "order_no", "vin", "closed_at", "kind", "labour_fen", "parts_fen", "paid_fen")
+MILEAGE = "mileage_km"
+"""A column that files of orders may have besides: what the car had run when it came."""
 KINDS = frozenset({"maintenance", "repair"})
 _CHINA_OFFSET = timedelta(hours=8)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=CHINA)
@@ -29,7 +31,7 @@ class Order(NamedTuple):
 
 def parse_order(cells: Sequence[str], now: datetime) -> Order | str:
     """The order in a row's cells (in the order of COLUMNS), or what is wrong with it and what would be right."""
-    dealer_code, order_no, vin, closed_at, kind, *amounts = cells
+    dealer_code, order_no, vin, closed_at, kind, *amounts = cells[: len(COLUMNS)]
     if not order_no or len(order_no) > 64 or not order_no.isprintable() or order_no != order_no.strip():
         return f"order_no: {order_no!r} must be 1 to 64 printable characters"
     if len(vin) != 17 or not vin.isascii() or not vin.isalnum():
@@ -45,8 +47,22 @@ def parse_order(cells: Sequence[str], now: datetime) -> Order | str:
     labour, parts, paid = (int(value) for value in fen)
     if paid > labour + parts:
         return f"paid_fen: {paid} is more than labour_fen + parts_fen = {labour + parts}"
+    if fault := _mileage_fault(cells):
+        return fault
     at, on = moment
     return Order(dealer_code, order_no, vin.upper(), at, on, kind, labour, parts, paid)
+
+
+def mileage_km(cells: Sequence[str]) -> int | None:
+    """What the car had run, of a row that `parse_order` takes; None: it does not say."""
+    return int(cells[-1]) if len(cells) > len(COLUMNS) and cells[-1] else None
+
+
+def _mileage_fault(cells: Sequence[str]) -> str | None:
+    text = cells[-1]
+    if len(cells) == len(COLUMNS) or not text or (text.isascii() and text.isdigit() and len(text) <= 7):
+        return None
+    return f"{MILEAGE}: {text!r} must be whole km, 0 to 9999999, or empty"
 
 
 def _parse_moment(text: str, now: datetime) -> tuple[datetime, date] | str:

@@ -22,11 +22,20 @@ class OrderCreate(Input):
     labour_fen: int = Field(ge=0, lt=10**12, strict=True)
     parts_fen: int = Field(ge=0, lt=10**12, strict=True)
     paid_fen: int = Field(ge=0, lt=10**12, strict=True)
+    mileage_km: int | None = Field(default=None, ge=0, lt=10**7, strict=True, description="what the car had run")
 
     def row(self) -> Row:
         """The order as a line of a file, so that one rule judges both."""
         values = self.model_dump() | {"closed_at": self.closed_at.isoformat()}
-        return Row(1, [str(values[name]) for name in COLUMNS])
+        mileage = [] if self.mileage_km is None else [str(self.mileage_km)]
+        return Row(1, [*(str(values[name]) for name in COLUMNS), *mileage])
+
+
+class OrderSearch(Input):
+    """What the orders sought have; a body, since vehicles do not belong into URLs and what logs them."""
+
+    vin: str = Field(min_length=17, max_length=17)
+    dealer_code: str | None = Field(default=None, min_length=2, max_length=16)
 
 
 class OrderRead(BaseModel):

@@ -12,20 +12,26 @@ import asyncpg
 
 from app.audit import service as audit
 from app.audit.models import Action
+from app.chapters import queries as chapters
+from app.core.actors import Actor, Reach, Role
 from app.core.db import Database
 from app.core.problems import NotFound
-from app.core.tabular import Rejection, Report, Row, joined
+from app.core.tabular import Rejection, Report, Row, Unreadable
 from app.earning import service as earning
 from app.earning.service import OrderRules
+from app.members import vehicle_queries as vehicles
+from app.members.vehicle_queries import WorkshopReading
 from app.points import ledger
 from app.points import queries as points
 from app.points.ledger import BatchEarning, Request
 from app.visits import queries
-from app.visits.problems import OrderConflict, OrderRefused
+from app.visits.problems import OrderConflict, OrderRefused, OrderTooLarge
 from app.visits.queries import Accepted, Known, Owner
-from app.visits.rules import Order, parse_order
+from app.visits.rules import COLUMNS, Order, mileage_km, parse_order
 
 CHUNK = 5_000
+MOST_REFUSED = 10_000
+"""Refused rows that are kept of an upload: one that has more is not what its sender takes it for."""
 _ATTEMPTS = 5
 """How often a chunk is written in vain: each time another import was first leaves fewer orders and does not count."""
 
@@ -66,18 +72,20 @@ Sink = Callable[[asyncpg.Connection, Done], Awaitable[None]]
 
 
 async def import_orders(
-    db: Database, rows: Iterable[Row], *, actor: str, now: datetime, only_dealer: str | None = None,
-    sink: Sink | None = None, dry_run: bool = False,
+    db: Database, rows: Iterable[Row], *, actor: str, now: datetime, only_dealers: frozenset[str] | None = None,
+    sink: Sink | None = None, dry_run: bool = False, most_fen: int | None = None, most_refused: int | None = None,
 ) -> tuple[OrderReport, list[Rejection]]:  # fmt: skip
     """Post the orders of a file; good rows are posted whatever the others are.
 
     Args:
-        only_dealer: refuse the orders of every other dealer.
+        only_dealers: refuse the orders of every other dealer.
         sink: called in each chunk's transaction.
         dry_run: judge and post, then undo.
+        most_fen: refuse orders of which more was paid.
+        most_refused: stop before more rows are refused.
 
     Raises:
-        Unreadable: the file ended in damage; the chunks before it are posted.
+        Unreadable: the file ended in damage, or too much was refused; the chunks before that are posted.
     """
     books = _Books(db, await earning.order_rules(db.pool), actor, now, sink, dry_run)
     report, rejections = OrderReport(), list[Rejection]()
@@ -85,7 +93,12 @@ async def import_orders(
     try:
         for chunk in _chunks(iter(rows)):
             # three at once: the database posts one chunk and has received the next while this one is read and matched
-            prepared = await books.prepare(_judge(chunk, books.rules, now, only_dealer), in_flight)
+            judged = _judge(chunk, books.rules, now, only_dealers, most_fen)
+            prepared = await books.prepare(judged, in_flight)
+            under_way = (prepared, *(flight.prepared for flight in in_flight))
+            refused = len(rejections) + sum(len(one.done.rejections) for one in under_way)
+            if most_refused is not None and refused > most_refused:
+                raise Unreadable(f"more than {MOST_REFUSED:,} rows refused: none posted from line {chunk[0].line} on")
             if len(in_flight) == 2:
                 _count(await in_flight.popleft().written, report, rejections)
             in_flight.append(Flight(prepared, await books.hand_over(prepared, tuple(in_flight))))
@@ -105,25 +118,25 @@ def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _judge(chunk: Sequence[Row], rules: OrderRules, now: datetime, only_dealer: str | None) -> Judged:
+def _judge(
+    chunk: Sequence[Row], rules: OrderRules, now: datetime, only_dealers: frozenset[str] | None, most_fen: int | None
+) -> Judged:
     orders: list[tuple[Row, Order]] = []
     rejections: list[Rejection] = []
     for row in chunk:
         order = row.fault or parse_order(row.cells, now)
         if isinstance(order, str):
-            rejections.append(_rejection(row, order))
+            rejections.append(Rejection.of(row, order))
         elif not rules.knows(order.dealer_code):
-            rejections.append(_rejection(row, f"dealer_code: there is no dealer {order.dealer_code!r}"))
-        elif only_dealer not in (None, order.dealer_code):
-            rejections.append(_rejection(row, f"dealer_code: {order.dealer_code} is not your dealer {only_dealer}"))
+            rejections.append(Rejection.of(row, f"dealer_code: there is no dealer {order.dealer_code!r}"))
+        elif only_dealers is not None and order.dealer_code not in only_dealers:
+            own = ", ".join(sorted(only_dealers))
+            rejections.append(Rejection.of(row, f"dealer_code: {order.dealer_code} is not your dealer {own}"))
+        elif most_fen is not None and order.paid_fen > most_fen:
+            rejections.append(Rejection.of(row, f"paid_fen: {order.paid_fen} exceeds {most_fen}: ask headquarters"))
         else:
             orders.append((row, order))
     return Judged(orders, rejections, chunk[-1].line)
-
-
-def _rejection(row: Row, reason: str) -> Rejection:
-    # PostgreSQL keeps no NUL
-    return Rejection(row.line, reason, joined(row.cells).replace("\0", "\ufffd"))
 
 
 class Prepared(NamedTuple):
@@ -177,27 +190,27 @@ class _Books:
             document = order[:2]
             first = known.get(document)
             if order.vin not in owners:
-                rejections.append(_rejection(row, f"vin: {order.vin} is not known"))
+                rejections.append(Rejection.of(row, f"vin: {order.vin} is not known"))
             elif first is None or (not first.stands and order not in first.revisions):
                 revision, earlier = (first.revision + 1, first.revisions) if first else (1, ())
-                accepted.append(self._accept(order, revision, owners[order.vin]))
+                accepted.append(self._accept(order, revision, owners[order.vin], mileage_km(row.cells)))
                 known[document] = Known(order, revision, True, (*earlier, order))
             elif first.order == order or not first.stands:
                 # also what was taken out of the books: an old file sent again does not bring it back
                 report.already_known += 1
             else:
-                rejections.append(_rejection(row, _conflict(first.order, order)))
+                rejections.append(Rejection.of(row, _conflict(first.order, order)))
         report.posted, report.refused = len(accepted), len(rejections)
         report.points = sum(entry.earning.points for entry in accepted if entry.earning)
         return Prepared(judged, accepted, known, Done(report, rejections, judged.last_line))
 
-    def _accept(self, order: Order, revision: int, owners: list[Owner]) -> Accepted:
+    def _accept(self, order: Order, revision: int, owners: list[Owner], km: int | None) -> Accepted:
         on = order.business_date
         for member_id, is_active, since, until in owners:
             if since <= on and (until is None or on <= until):
                 earning = self._earning(order, revision, member_id) if is_active else None
-                return Accepted(order, revision, member_id if is_active else None, earning)
-        return Accepted(order, revision, None, None)
+                return Accepted(order, revision, member_id if is_active else None, earning, km)
+        return Accepted(order, revision, None, None, km)
 
     def _earning(self, order: Order, revision: int, member_id: UUID) -> BatchEarning | None:
         rule = self.rules.rule(order.dealer_code, order.business_date)
@@ -246,8 +259,19 @@ class _Books:
             await asyncio.shield(flight.written)
         if await ledger.earn_staged(connection, actor=self.actor, now=self.now):
             raise _Stale
+        await self._note_mileages(connection, prepared.accepted)
         if self.sink is not None:
             await self.sink(connection, prepared.done)
+
+    async def _note_mileages(self, connection: asyncpg.Connection, accepted: Sequence[Accepted]) -> None:
+        # last of all: from here on the cars are locked, and no chunk waits for one that has locked some
+        read = [
+            WorkshopReading(order.vin, km, order.business_date, f"{queries.cause(*order[:2])}#{revision}")
+            for order, revision, _, _, km in accepted
+            if km is not None
+        ]
+        if read:
+            await vehicles.note_workshop(connection, read, actor=self.actor, now=self.now)
 
 
 def _conflict(first: Order, second: Order) -> str:
@@ -257,17 +281,27 @@ def _conflict(first: Order, second: Order) -> str:
     return f"order_no: {first.dealer_code} {first.order_no} is known with another {', '.join(fields)}; the first stands"
 
 
-async def record_order(db: Database, row: Row, *, actor: str, now: datetime, only_dealer: str | None) -> bool:
+def most_fen(actor: Actor, limit_fen: int) -> int | None:
+    """The most an order of this sender's may be (fen): any amount (None) only for headquarters' people."""
+    is_headquarters = actor.reach is Reach.ALL and actor.role is not Role.API_CLIENT
+    return None if is_headquarters else limit_fen
+
+
+async def record_order(db: Database, row: Row, *, actor: Actor, now: datetime, limit_fen: int) -> bool:
     """Post one repair order; false when the same order is known already.
 
     Raises:
         NotFound: it is another dealer's.
         OrderConflict: the document is known with other content.
         OrderRefused: the order breaks a rule.
+        OrderTooLarge: more was paid than this sender may post.
     """
-    if only_dealer not in (None, row.cells[0]):
+    if not await chapters.reaches(db.pool, actor, row.cells[0]):
         raise NotFound("dealer")
-    report, rejections = await import_orders(db, [row], actor=actor, now=now, only_dealer=only_dealer)
+    most = most_fen(actor, limit_fen)
+    if most is not None and int(row.cells[COLUMNS.index("paid_fen")]) > most:
+        raise OrderTooLarge(limit_fen=most)
+    report, rejections = await import_orders(db, [row], actor=actor.subject, now=now)
     if not rejections:
         return report.posted == 1
     document = (row.cells[0], row.cells[1])
@@ -288,5 +322,7 @@ async def cancel_order(db: Database, dealer_code: str, order_no: str, reason: st
             return
         await audit.record(connection, Action.CANCELLED, "repair_order", [f"{dealer_code}/{order_no}"])
         cause = queries.cause(dealer_code, order_no)
+        documents = [f"{cause}#{revision}" for revision in await queries.revisions(connection, dealer_code, order_no)]
+        await vehicles.withdraw_workshop(connection, documents, actor=request.actor, now=request.now)
         if (earned := await points.live_earning(connection, cause)) is not None:
             await ledger.reverse(connection, *earned, cause=cause, reason=reason, request=request)

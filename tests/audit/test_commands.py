@@ -1,6 +1,7 @@
 """An operator's commands, in the name of the system's user."""
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,28 @@ def test_a_month_closed(dsn: str):
     club("close", "2025-05")
     (closed,) = trail(dsn, "club close")
     assert (closed["action"], closed["target_ids"]) == ("closed", ["2025-05"])
+
+
+def test_a_signing_key_rotated(dsn: str, tmp_path: Path):
+    club("rotate-key")
+    club("rotate-key", "--drop-old")
+    rotated = trail(dsn, "club rotate-key")
+    assert [(deed["action"], deed["target_kind"], deed["changes"]) for deed in rotated] == [
+        ("key-rotated", "signing-key", {"old_ones_dropped": [None, dropped]}) for dropped in (False, True)
+    ]
+    assert (tmp_path / "data/secret").read_text().strip() not in str(rotated)
+
+
+def test_a_rotation_that_failed_is_none(dsn: str, monkeypatch: pytest.MonkeyPatch):
+    before = len(trail(dsn, "club rotate-key"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "rotate_secret", full)
+    result = CliRunner().invoke(cli.app, ["rotate-key"])
+    assert (result.exit_code, "No space left on device" in result.stderr) == (1, True)
+    assert len(trail(dsn, "club rotate-key")) == before
 
 
 def test_a_data_key_rotated(dsn: str):

@@ -35,6 +35,19 @@ async def test_out_everywhere(api: Api, shop: Shop):
     assert (went["target_kind"], len(went["target_ids"])) == ("session", 2)
 
 
+async def test_a_refresh_token_that_comes_back(api: Api, shop: Shop):
+    account = await hire(api, "ma.copied", Role.CARE_STAFF, dealer="BJ001")
+    body = {"refresh_token": (await sign_in(api, "ma.copied")).json()["refresh_token"]}
+    statuses = [(await api.call("POST", "/sign-in/refresh", json=body)).status_code for _ in range(3)]
+    assert statuses == [200, 401, 401]
+    (ended,) = await deeds(api, target_id=account.id, action="signed-out")
+    assert (ended["operation"], ended["changes"]) == ("identity_refresh", {"ended_because": [None, "reused"]})
+    session_id = await api.db.pool.fetchval("SELECT id FROM login_session WHERE account_id = $1", account.id)
+    # each time, also when the session was over already
+    refused = await deeds(api, target_id=session_id, action="refused")
+    assert [(deed["outcome"], deed["target_kind"]) for deed in refused] == 2 * [("session-ended", "session")]
+
+
 async def test_who_was_not_let_in(api: Api, shop: Shop):
     account = await hire(api, "liu.yang", Role.CARE_STAFF, dealer="BJ001")
     assert (await sign_in(api, "liu.yang", "not the password")).status_code == 401

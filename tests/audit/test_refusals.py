@@ -80,6 +80,23 @@ async def test_a_flood_is_cut_off(api: Api, caplog: pytest.LogCaptureFixture):
     assert len(await deeds(api, actor="clerk.flooding", limit=200)) == 61
 
 
+async def test_nobodys_flood_hides_no_one_with_a_name(api: Api, monkeypatch: pytest.MonkeyPatch):
+    refusals = api.app.state.refusals
+    monkeypatch.setattr(refusals, "_of_nobody", Allowance(together=3))
+    count = len(await deeds(api, outcome="unauthenticated", limit=200))
+    for _ in range(6):
+        assert (await api.call("GET", "/me", "not.a.token")).status_code == 401
+    assert len(await deeds(api, outcome="unauthenticated", limit=200)) == count + 3
+    clerk = api.token(Role.FINANCE_CLERK, dealer="BJ001", subject="clerk.in.the.noise")
+    assert (await api.call("GET", "/audit-events", clerk)).status_code == 403
+    assert len(await deeds(api, actor="clerk.in.the.noise")) == 1
+    # nor the reverse
+    monkeypatch.setattr(refusals, "_of_known", Allowance(together=0))
+    monkeypatch.setattr(refusals, "_of_nobody", Allowance())
+    assert (await api.call("GET", "/me", "not.a.token")).status_code == 401
+    assert len(await deeds(api, outcome="unauthenticated", limit=200)) == count + 4
+
+
 def test_the_allowance_is_everybodys_own_and_of_all_together():
     allowance = Allowance(each=2, together=3)
     callers = ["a", "a", "a", "b", "b", "c"]

@@ -69,13 +69,15 @@ async def test_addresses_are_apart(dsn: str):
         assert await status_from("203.0.113.7") == 429
         assert [await status_from(f"2001:db8::{host}") for host in (1, 2)] == [401, 429]
         assert await status_from("2001:db8:0:1::1") == 401
+        # a socket for both families tells IPv4 so: neither all of it together nor each once more
+        assert [await status_from(f"::ffff:203.0.113.{host}") for host in (7, 9, 9)] == [429, 401, 429]
 
 
 @pytest.mark.parametrize(
     ("address", "counted"),
     [
         ("203.0.113.7", "203.0.113.7"), ("2001:db8::1", "2001:db8::/64"), ("unknown:1", "unknown:1"), ("-", "-"),
-        ("fe80::1%eth0", "fe80::/64"),
+        ("fe80::1%eth0", "fe80::/64"), ("::ffff:203.0.113.7", "203.0.113.7"), ("::ffff:cb00:7108", "203.0.113.8"),
     ],
 )  # fmt: skip
 def test_what_an_address_counts_as(address: str, counted: str):

@@ -23,10 +23,13 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
 
 ROOT = Path(__file__).parents[2]
+# as from a terminal: what a shell starts in the background ignores Ctrl-C
 HOLDER = """
+import signal
 import sys
 from pathlib import Path
 from app.core.embedded import server
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with server(Path(sys.argv[1])) as dsn:
     print(dsn, flush=True)
     sys.stdin.read()

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from app.core import catalogue, http
 from app.core.catalogue import Language
-from app.core.http import install
-from app.core.problems import NotFound
+from app.core.http import install, version_of
+from app.core.problems import NotFound, PreconditionFailed
 from tests.api import Api
 from tests.shop import Shop, pointers, problem
 
@@ -24,6 +24,17 @@ async def get(api: Api, path: str, method: str = "GET", **headers: str) -> httpx
     return await api.http.request(
         method, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
+
+
+@pytest.mark.parametrize(("tag", "version"), [('"1"', 1), ('W/"12"', 12), (" 7 ", 7), ('"999999999"', 999_999_999)])
+def test_versions(tag: str, version: int):
+    assert version_of(tag) == version
+
+
+@pytest.mark.parametrize("tag", ["", '"x"', "*", "-1", "1.0", "²", '"1", "2"', '"2147483648"', "9" * 5_000])
+def test_what_is_no_version_of_ours(tag: str):
+    with pytest.raises(PreconditionFailed):
+        version_of(tag)
 
 
 async def test_a_problem_document(api: Api):

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from pydantic import BaseModel
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from app.core.db import Database
 from app.core.idempotency import KEPT, forget, once
 from app.core.problems import KeyConflict, NotFound
+from app.core.vault import Vault, fresh_key
 from tests.now import NOW
 
 
@@ -105,3 +107,20 @@ async def test_answers_are_kept_for_the_promised_time(database: Database):
     await forget(database.pool, NOW + KEPT + timedelta(seconds=1))
     await counter.ask(database, 1, "old")
     assert counter.calls == 2
+
+
+async def test_what_was_asked_cannot_be_found_by_trying(database: Database):
+    """A request may hold a phone number, of which there are few: its hash is keyed, and not stored otherwise."""
+    await Counter().ask(database, 13_900_000_000, "guess me")
+    kept = await database.pool.fetchval("SELECT request_hash FROM idempotency_record WHERE key = 'guess me'")
+    guess = 'Ask::{"n":13900000000}'
+    assert kept not in {sha256(text.encode()).digest() for text in (guess, f"request:{guess}")}
+    assert kept == database.vault.index(f"request:{guess}")
+
+
+async def test_a_retry_outlives_a_new_data_key(dsn: str):
+    counter, old, new = Counter(), fresh_key(), fresh_key()
+    for vault in (Vault(lambda: [old]), Vault(lambda: [new, old])):
+        async with Database.open(dsn, vault=vault) as database:
+            assert (await counter.ask(database, 1, "between keys")).status_code == 201
+    assert counter.calls == 1

@@ -226,6 +226,18 @@ def test_a_provider_is_configured_wholly(left_out: str) -> None:
         Settings(**{name: value for name, value in WHOLE.items() if name != left_out})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("template", "said"), [(None, "no template"), ("SMS_3", "was not reached")])
+async def test_a_notice_needs_a_template_of_its_own(
+    calls: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, template: str | None, said: str
+) -> None:
+    settings = WHOLE | {"sms_base_url": closed_port(), "sms_template_phone_changed": template}
+    chosen = sender(Settings(**settings), calls, lambda: NOW)  # type: ignore[arg-type]
+    with pytest.raises(SmsUnavailable):
+        await chosen.send(PHONE, Message(Purpose.PHONE_CHANGED, {}))
+    assert said in caplog.text
+    assert PHONE not in caplog.text
+
+
 # --- work that goes on after the answer ---
 
 

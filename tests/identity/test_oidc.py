@@ -2,150 +2,30 @@
 
 import base64
 import json
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from pydantic import ValidationError
 
 from app.core.actors import Role
+from app.identity import external
 from app.identity.oidc import Provider
 from app.settings import Settings
 from tests.api import SETTINGS, Api
-from tests.identity.staff import hire
-from tests.shop import Shop, problem
+from tests.identity.provider import BACK, USERS, at_provider, settings, sign_in_as, to_provider
+from tests.shop import problem
 
-with warnings.catch_warnings():
-    # the mock uses a part of authlib that its next release drops
-    warnings.simplefilter("ignore")
-    from oidc_provider_mock import User, run_server_in_thread
-
-# the mock's own use of authlib again
-pytestmark = pytest.mark.filterwarnings("ignore:.* deprecated and will be removed:DeprecationWarning")
-
-BACK = "http://localhost/api/v1/sign-in/oidc/callback"
-USERS = {
-    "advisor": {"email": "Li@brand.example", "email_verified": True},
-    "unverified": {"email": "wang@brand.example", "email_verified": False},
-    "admin": {"email": "admin@brand.example", "email_verified": True},
-    "admin-mfa": {"email": "admin.mfa@brand.example", "email_verified": True, "amr": ["pwd", "mfa"]},
-    "gone": {"email": "gone@brand.example", "email_verified": True},
-    "stranger": {"email": "stranger@brand.example", "email_verified": True},
-    "impostor": {"email": "li@brand.example", "email_verified": True},
-}
-
-
-class Checked:
-    """The mock behind a check it lacks: a code is traded only for the verifier of its challenge (RFC 7636)."""
-
-    def __init__(self, app: Callable[..., Any]) -> None:
-        self.app = app
-        self.challenges: list[str] = []
-        self.verified = 0
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        if environ["PATH_INFO"] == "/oauth2/authorize":
-            asked = dict(parse_qsl(environ["QUERY_STRING"]))
-            assert asked["code_challenge_method"] == "S256"
-            self.challenges.append(asked["code_challenge"])
-        if environ["PATH_INFO"] == "/oauth2/token":
-            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-            verifier = dict(parse_qsl(body.decode()))["code_verifier"]
-            if create_s256_code_challenge(verifier) not in self.challenges:
-                start_response("400 Bad Request", [("Content-Type", "application/json")])
-                return [b'{"error": "invalid_grant"}']
-            self.verified += 1
-            environ["wsgi.input"] = _Rewound(body)
-        return self.app(environ, start_response)
-
-
-class _Rewound:
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def read(self, size: int = -1) -> bytes:
-        size = len(self.body) if size is None or size < 0 else size
-        part, self.body = self.body[:size], self.body[size:]
-        return part
-
-
-@pytest.fixture(scope="module")
-def mock() -> Iterator[Any]:
-    with run_server_in_thread(user_claims=[User(sub=sub, claims=claims) for sub, claims in USERS.items()]) as server:
-        server.app = Checked(server.app)
-        yield server
-
-
-def settings(issuer: str, **more: Any) -> Settings:
-    given = {
-        "oidc_issuer": issuer, "oidc_client_id": "club", "oidc_client_secret": "club's own", "oidc_redirect_url": BACK,
-    }  # fmt: skip
-    return Settings.model_validate(SETTINGS.model_dump() | given | more)
-
-
-@pytest.fixture(scope="module")
-async def staff(shop: Shop) -> dict[str, str]:
-    """Accounts, each awaited under an e-mail."""
-    ids = {}
-    for username, role, dealer, email in (
-        ("li.advisor", Role.SERVICE_ADVISOR, "BJ001", "li@brand.example"),
-        ("wang.advisor", Role.SERVICE_ADVISOR, "BJ001", "wang@brand.example"),
-        ("the.admin", Role.HQ_ADMIN, None, "admin@brand.example"),
-        ("mfa.admin", Role.HQ_ADMIN, None, "admin.mfa@brand.example"),
-        ("gone.advisor", Role.SERVICE_ADVISOR, "BJ001", "gone@brand.example"),
-    ):
-        account = await hire(shop.api, username, role, dealer=dealer)
-        ids[username] = str(account.id)
-        answer = await shop.api.call(
-            "PUT", f"/accounts/{account.id}/external-identity", shop.hq, json={"email": email.upper()}
-        )
-        assert (answer.status_code, answer.json()) == (200, {"email": email, "linked_at": None})
-    await shop.pool.execute("UPDATE account SET is_active = false WHERE username = 'gone.advisor'")
-    return ids
-
-
-@pytest.fixture(autouse=True)
-async def connected(shop: Shop, mock: Any, staff: dict[str, str]) -> AsyncIterator[None]:
-    """The API with the provider, at the provider's time."""
-    api = shop.api
-    issuer = f"http://localhost:{mock.server_port}"
-    before = api.app.state.oidc, api.app.state.settings, api.app.state.now
-    api.app.state.settings = settings(issuer)
-    api.app.state.oidc, api.app.state.now = Provider(api.app.state.settings), datetime.now(UTC)
-    yield
-    api.app.state.oidc, api.app.state.settings, api.app.state.now = before
-    api.http.cookies.clear()
-
-
-async def to_provider(api: Api) -> str:
-    """Where the browser is sent; it keeps the flow's cookie."""
-    answer = await api.call("GET", "/sign-in/oidc")
-    assert answer.status_code == 302, answer.text
-    cookie = answer.headers["Set-Cookie"]
-    assert all(part in cookie for part in ("club_oidc=", "HttpOnly", "SameSite=lax", "Path=/api/v1/sign-in/oidc"))
-    return answer.headers["Location"]
-
-
-async def at_provider(url: str, sub: str, action: str = "") -> dict[str, str]:
-    """Somebody signs in there: what the browser brings back."""
-    async with httpx.AsyncClient() as browser:
-        answer = await browser.post(url, data={"sub": sub} | ({"action": action} if action else {}))
-    assert answer.status_code == 302, answer.text
-    back = urlsplit(answer.headers["Location"])
-    assert answer.headers["Location"].startswith(BACK)
-    return dict(parse_qsl(back.query))
-
-
-async def sign_in_as(api: Api, sub: str) -> httpx.Response:
-    brought = await at_provider(await to_provider(api), sub)
-    return await api.call("GET", "/sign-in/oidc/callback", params=brought)
+# the mock's own use of authlib
+pytestmark = [
+    pytest.mark.usefixtures("connected"),
+    pytest.mark.filterwarnings("ignore:.* deprecated and will be removed:DeprecationWarning"),
+]
 
 
 async def test_signing_in(api: Api, mock: Any):
@@ -194,12 +74,16 @@ async def test_an_answer_is_for_the_browser_that_asked(api: Api):
 
     async def back(params: dict[str, str], cookie: str | None) -> tuple[int, str]:
         api.http.cookies.clear()
-        headers = {"Cookie": f"club_oidc={cookie}"} if cookie else {}
-        return problem(await api.call("GET", callback, params=params, headers=headers))
+        headers = {"Cookie": f"club_oidc={cookie}".encode()} if cookie else {}
+        return problem(await api.call("GET", callback, params=params, headers=headers))  # type: ignore[arg-type]
 
     failed = (401, "/problems/sign-in-failed")
     assert await back(brought, None) == failed
     assert await back(brought, "forged") == failed
+    assert await back(brought, "é") == failed
+    # sealed by us, but no sign-in under way
+    for content in (b"JBSWY3DPEHPK3PXP", b"[]", b'{"state": "x"}', b"\xff"):
+        assert await back(brought, api.app.state.seals.seal(content).decode()) == failed
     assert await back(brought | {"state": "another"}, cookie) == failed
     assert await back({"state": brought["state"], "error": "access_denied"}, cookie) == failed
     assert await back(brought | {"code": "made-up"}, cookie) == failed
@@ -238,6 +122,38 @@ async def test_headquarters_links_and_unlinks(api: Api, staff: dict[str, str]):
     # awaited anew: who comes first with the verified address is linked
     assert (await api.call("PUT", path, hq, json={"email": "li@brand.example"})).status_code == 200
     assert (await sign_in_as(api, "advisor")).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_who_is_no_longer_linked_is_out(api: Api, staff: dict[str, str], method: str):
+    hq, path = api.token(Role.HQ_ADMIN), f"/accounts/{staff['li.advisor']}/external-identity"
+    signed_in = (await sign_in_as(api, "advisor")).json()
+    body = {"email": "someone.else@brand.example"} if method == "PUT" else None
+    assert (await api.call(method, path, hq, json=body)).status_code in {200, 204}
+    refreshed = await api.call("POST", "/sign-in/refresh", json={"refresh_token": signed_in["refresh_token"]})
+    assert problem(refreshed) == (401, "/problems/session-ended")
+    await api.app.state.sessions.learn(api.db, api.app.state.now)
+    assert (await api.call("GET", "/me", signed_in["access_token"])).status_code == 401
+    assert (await sign_in_as(api, "advisor")).status_code == 401
+    assert (await api.call("PUT", path, hq, json={"email": "li@brand.example"})).status_code == 200
+
+
+async def test_a_link_taken_away_under_way_lets_nobody_in(
+    api: Api, staff: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    """Between the provider's answer and the account's lock, headquarters takes the identity away."""
+    path, locked = f"/accounts/{staff['li.advisor']}/external-identity", external._locked
+    assert (await sign_in_as(api, "advisor")).status_code == 200
+
+    async def slow(*given: Any) -> Any:
+        assert (await api.call("DELETE", path, api.token(Role.HQ_ADMIN))).status_code == 204
+        return await locked(*given)
+
+    monkeypatch.setattr(external, "_locked", slow)
+    assert problem(await sign_in_as(api, "advisor")) == (401, "/problems/sign-in-failed")
+    monkeypatch.undo()
+    again = await api.call("PUT", path, api.token(Role.HQ_ADMIN), json={"email": "li@brand.example"})
+    assert again.status_code == 200
 
 
 async def test_without_a_provider_there_is_no_such_door(api: Api):

@@ -32,7 +32,8 @@ def signed(key: Key = KEY, kid: str | None = KEY.kid, **changes: Any) -> str:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    made = {"iss": ISSUER, "sub": "li", "role": "hq_admin", "exp": int(NOW.timestamp()) + 60} | changes
+    at = int(NOW.timestamp())
+    made = {"iss": ISSUER, "sub": "li", "role": "hq_admin", "iat": at, "exp": at + 60} | changes
     return {name: value for name, value in made.items() if value is not None}
 
 
@@ -92,6 +93,7 @@ def bad_tokens() -> dict[str, str]:
         "no algorithm, our key's name": f"{part({'alg': 'none', 'typ': 'JWT', 'kid': KEY.kid})}.{promoted}.",
         "ended": signed(exp=int(NOW.timestamp())),
         "without end": signed(exp=None),
+        "without beginning": signed(iat=None),
         "without role": signed(role=None),
         "unknown role": signed(role="owner"),
         "another issuer": signed(iss="elsewhere"),

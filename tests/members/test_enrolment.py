@@ -203,7 +203,7 @@ async def test_at_any_counter(api: Api, owner: Owner, database: Database, by: st
     joined = await enrol(api, advisor(api), body := owner())
     number = {"member_no": joined["member_no"], "vin": body["vin"].lower(), "phone": body["phone"]}[by]
     found = await queries.at_counter(database, **{by: number})
-    assert found == (UUID(joined["id"]), joined["member_no"], "张*", "active")
+    assert found == (UUID(joined["id"]), joined["member_no"], "张*", "active", "BJ001")
     assert await queries.at_counter(database, **{by: number[:-1]}) is None
-    assert await queries.phone_of(database, UUID(joined["id"])) == f"+86{body['phone']}"
-    assert await queries.phone_of(database, UUID(int=3)) is None
+    assert await queries.reached_at(database, UUID(joined["id"])) == (f"+86{body['phone']}", "active")
+    assert await queries.reached_at(database, UUID(int=3)) is None

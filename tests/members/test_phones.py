@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from app.chapters.imports import import_dealers
@@ -72,8 +75,8 @@ async def test_nothing_in_the_database_is_the_number(api: Api, database: Databas
             # bytea is shown as hex: whatever is readable in it is looked for there too
             plain = await connection.fetch(
                 f"SELECT t::text FROM {table} t, unnest($1::text[]) n (number)"
-                " WHERE t::text LIKE '%' || number || '%'"
-                " OR t::text LIKE '%' || encode(convert_to(number, 'UTF8'), 'hex') || '%'",
+                " WHERE t::text LIKE '%' || n.number || '%'"
+                " OR t::text LIKE '%' || encode(convert_to(n.number, 'UTF8'), 'hex') || '%'",
                 numbers,
             )
             assert plain == [], table
@@ -248,3 +251,32 @@ async def test_verify_names_what_cannot_be_read(serving: Database, fresh: str) -
     lost = await found(Vault(lambda: (other,)))
     assert len(lost) == 3
     assert lost[0].endswith("no key at hand opens the phone number")
+
+
+async def test_a_lock_does_not_tell_the_number(database: Database) -> None:
+    """Whoever reads pg_locks, or the log of a server that writes its statements down, could try all numbers."""
+    phone = "+8613700000199"
+    async with database.session() as session:
+        await queries.lock_phone(session, phone)
+        held = await database.pool.fetch("SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory'")
+    keys = {(row["classid"] << 32 | row["objid"]).to_bytes(8, "big") for row in held}
+    assert database.vault.index(f"lock:phone:{phone}")[:8] in keys
+    assert sha256(f"phone:{phone}".encode()).digest()[:8] not in keys
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_processes_between_two_data_keys_wait_for_one_another(dsn: str, newest_first: bool) -> None:
+    """One knows the new key already, or the old one no longer: the number is locked for the other all the same."""
+    old, new = fresh_key(), fresh_key()
+    both = [new, old]
+    one, other = (both, [old]) if newest_first else ([new], both)
+    async with (
+        Database.open(dsn, vault=Vault(lambda: one)) as first,
+        Database.open(dsn, vault=Vault(lambda: other)) as second,
+        first.session() as holding,
+        second.session() as waiting,
+    ):
+        await queries.lock_phone(holding, "+8613700000198")
+        await waiting.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await queries.lock_phone(waiting, "+8613700000198")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from app.core.actors import Role
 from app.core.problems import SmsUnavailable
 from app.core.sms import Message
 from app.members.sign_in_queries import forget_codes
@@ -212,6 +213,20 @@ async def test_without_a_provider_nobody_is_sent_anything(api: Api, shop: Shop) 
         assert kind(await ask(api, phone)) == (503, "/problems/sms-unavailable")
 
 
+async def test_a_wrong_code_is_recorded_and_names_the_member_by_reference(api: Api, shop: Shop, phones: Phones) -> None:
+    member, unknown = await shop.member(), stranger()
+    for phone in (member.phone, unknown):
+        assert kind(await enter(api, phone, "000000")) == FAILED
+    newest = await api.db.pool.fetch(
+        "SELECT target_kind, target_ids, actor, outcome, to_jsonb(e)::text AS whole FROM audit_event e"
+        " WHERE operation = 'member_sign_in' AND action = 'refused' ORDER BY id DESC LIMIT 2"
+    )
+    assert [row["target_ids"] for row in newest] == [[], [str(member.id)]]
+    for row in newest:
+        assert (row["target_kind"], row["actor"], row["outcome"]) == ("member", None, "sign-in-failed")
+        assert not {phone for phone in (member.phone, unknown) if phone in row["whole"]}
+
+
 # --- limits ---
 
 
@@ -307,3 +322,28 @@ async def test_what_is_no_sign_in(api: Api, path: str, body: dict[str, Any], poi
 async def test_a_member_id_is_not_taken_from_a_body(api: Api) -> None:
     body = {"phone": "13900000000", "code": "123456", "member_id": str(UUID(int=1))}
     assert (await api.call("POST", "/member-sign-in", json=body)).status_code == 422
+
+
+# --- sessions that headquarters ends ---
+
+
+async def test_headquarters_ends_a_members_sessions(api: Api, shop: Shop, phones: Phones) -> None:
+    member = await shop.member()
+    _, tokens = await enter(api, member.phone, await asked(api, phones, member))
+    path = f"/members/{member.id}/sessions"
+    for token in (tokens["access_token"], shop.director, shop.advisor, shop.program):
+        assert (await api.call("DELETE", path, token)).status_code == 403
+    assert (await api.call("DELETE", f"/members/{UUID(int=5)}/sessions", shop.hq)).status_code == 404
+    operations = api.token(Role.HQ_OPERATIONS)
+    for _ in range(2):
+        assert (await api.call("DELETE", path, operations)).status_code == 204
+    again = await api.call("POST", "/sign-in/refresh", json={"refresh_token": tokens["refresh_token"]})
+    assert again.status_code == 401
+    await api.app.state.sessions.learn(api.db, NOW)
+    assert (await api.call("GET", "/me", tokens["access_token"])).status_code == 401
+    assert (
+        await api.db.pool.fetchval(
+            "SELECT count(*) FROM audit_event WHERE action = 'signed-out' AND operation = 'member_end_sessions'"
+        )
+        == 1
+    )

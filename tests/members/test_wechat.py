@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from app.core.actors import Role
 from tests.api import SETTINGS, Api, running_api
 from tests.now import NOW
 from tests.shop import Shop
@@ -346,3 +347,35 @@ async def test_many_at_once_have_one_token_made(api: Api, shop: Shop, wechat: We
     said = await asyncio.gather(*(linked(api, wechat, f"o-16-{phone}", phone) for phone in phones))
     assert [status for status, _ in said] == [200] * 5
     assert wechat.calls.count("/cgi-bin/stable_token") == 1
+
+
+# --- out again ---
+
+
+async def test_a_member_unlinks_wechat(api: Api, shop: Shop, wechat: Wechat) -> None:
+    member, other = await shop.member(), await shop.member()
+    _, tokens = await linked(api, wechat, "o-leaves", member.phone)
+    assert (await linked(api, wechat, "o-stays", other.phone))[0] == 200
+    for _ in range(2):
+        answer = await api.call("DELETE", f"/members/{member.id}/wechat", tokens["access_token"])
+        assert answer.status_code == 204
+    wechat.users |= {"afterwards": "o-leaves", "still": "o-stays"}
+    assert (await login(api, "afterwards"))[0] == 202
+    assert await subject(api, await login(api, "still")) == other.member_no
+    assert (await api.call("GET", "/me", tokens["access_token"])).status_code == 200
+    deeds = await api.db.pool.fetch("SELECT target_ids FROM audit_event WHERE operation = 'member_unlink_wechat'")
+    assert [deed["target_ids"] for deed in deeds] == [[str(member.id)]]
+
+
+async def test_who_unlinks_whom(api: Api, shop: Shop, wechat: Wechat) -> None:
+    member = await shop.member()
+    assert (await linked(api, wechat, "o-mine", member.phone))[0] == 200
+    other = api.token(Role.MEMBER, member=(await shop.member()).id)
+    path = f"/members/{member.id}/wechat"
+    for token, status in ((other, 404), (shop.director, 403), (shop.program, 403)):
+        assert (await api.call("DELETE", path, token)).status_code == status
+    wechat.users["as-before"] = "o-mine"
+    assert (await login(api, "as-before"))[0] == 200
+    assert (await api.call("DELETE", path, api.token(Role.HQ_OPERATIONS))).status_code == 204
+    wechat.users["no-longer"] = "o-mine"
+    assert (await login(api, "no-longer"))[0] == 202

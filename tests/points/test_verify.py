@@ -73,6 +73,11 @@ TAMPERS = {
         "UPDATE ledger.posting SET resolves = 99 WHERE member_id = $1 AND kind = 'refund'",
     ],
     "carried": ["UPDATE ledger.movement SET points = points + 1 WHERE member_id = $1 AND to_bucket = 'carried'"],
+    "merges": [
+        "UPDATE ledger.carried_lot SET from_lot = 99 WHERE into_member = $1",
+        "UPDATE ledger.member_balance SET is_open = true WHERE merged_into = $1",
+        "UPDATE ledger.carry SET is_undone = true WHERE into_member = $1",
+    ],
     "periods": [
         "UPDATE ledger.posting SET period = '2026-10-01' WHERE member_id = $1 AND posting_no = 2",
         "UPDATE ledger.posting SET period = '2026-12-01' WHERE member_id = $1 AND posting_no = 2",
@@ -130,6 +135,9 @@ async def told(database: Database) -> UUID:
     await ledger.reverse(db, member, 2, cause="correction:1", reason="wrong", request=request(now=tomorrow))
     await ledger.earn(db, earning(member, 5, funder="SH002"), request())
     await ledger.write_off(db, member, 3, reason="goodwill", request=request(now=tomorrow))
+    (twin,) = await open_wallets(database)
+    await ledger.earn(db, earning(twin, 9), request())
+    await ledger.merge(db, twin, member, cause="merge:1", reason="one person", request=request(now=tomorrow))
     await seal_through(database, SEALED)
     await rolled_up(database)
     return member

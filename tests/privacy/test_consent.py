@@ -1,7 +1,9 @@
 """What members agree to, how they take it back, and what partners get by it."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -94,6 +96,48 @@ async def test_only_consenting_members_are_written_to(shop: Shop, api: Api):
     async with api.db.session() as session:
         assert await consents.consenting(session, everybody, Purpose.MARKETING) == {willing.id}
         assert await consents.consenting(session, everybody, Purpose.PROFILING) == set()
+    await api.call("POST", f"/members/{willing.id}/closing", own(api, willing), json={})
+    async with api.db.session() as session:
+        assert await consents.consenting(session, everybody, Purpose.MARKETING) == set(), "who left is left in peace"
+
+
+async def may_be_asked(api: Api, people: list[UUID], now: datetime = NOW, partner: str | None = None) -> set[UUID]:
+    purpose = Purpose.MARKETING if partner is None else Purpose.PARTNER
+    async with api.db.session() as session:
+        return await consents.who_may_be_asked(session, people, purpose, partner, now=now, quiet=timedelta(days=365))
+
+
+async def test_who_said_yes_or_no_is_not_asked_by_a_campaign(shop: Shop, api: Api):
+    silent, willing, unwilling, gone = [await shop.member() for _ in range(4)]
+    everybody = [person.id for person in (silent, willing, unwilling, gone)]
+    await decide(shop, willing)
+    await decide(shop, unwilling, decision="refused")
+    await api.call("POST", f"/members/{gone.id}/closing", own(api, gone), json={})
+    assert await may_be_asked(api, everybody) == {silent.id}
+    assert await may_be_asked(api, everybody, NOW + timedelta(days=366)) == {silent.id, unwilling.id}
+    assert await may_be_asked(api, []) == set()
+
+
+async def test_one_partners_refusal_is_not_anothers(shop: Shop, api: Api):
+    member = await shop.member()
+    await decide(shop, member, purpose="partner", partner=HOTEL, decision="refused")
+    assert await may_be_asked(api, [member.id], partner="HOTEL-01") == set()
+    assert await may_be_asked(api, [member.id], partner="SALON-7") == {member.id}
+    assert await may_be_asked(api, [member.id]) == {member.id}
+
+
+async def test_a_child_is_asked_through_its_guardian_only(shop: Shop, api: Api):
+    child = await shop.member()
+    guardian = {"name": "张父", "relation": "father"}
+    assert (await born(shop, child, shop.hq, "2015-06-01", guardian=guardian)).status_code == 200
+    assert await may_be_asked(api, [child.id]) == set()
+    assert await may_be_asked(api, [child.id], datetime(2029, 6, 2, 8, tzinfo=NOW.tzinfo)) == {child.id}
+
+
+async def test_a_campaign_may_be_large(shop: Shop, api: Api):
+    member = await shop.member()
+    crowd = [member.id, *(uuid4() for _ in range(40_000))]
+    assert await may_be_asked(api, crowd) == {member.id}
 
 
 @pytest.mark.parametrize(
@@ -215,3 +259,10 @@ async def test_what_was_answered_is_never_rewritten(shop: Shop):
     for statement in ("UPDATE consent SET decision = 'given'", "UPDATE privacy_notice SET text_en = ''"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await shop.pool.execute(statement)
+
+
+async def test_two_new_texts_at_once_are_two_versions(shop: Shop, api: Api):
+    text = {"purpose": "marketing", "text_zh": "同", "text_en": "same", "renews": False}
+    made = await asyncio.gather(*(api.call("POST", "/privacy/notices", shop.hq, json=text) for _ in range(8)))
+    assert [answer.status_code for answer in made] == [201] * 8
+    assert sorted(answer.json()["version"] for answer in made) == list(range(2, 10))

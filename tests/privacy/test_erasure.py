@@ -67,13 +67,54 @@ async def test_erasure_waits_and_can_be_thought_better_of(shop: Shop, api: Api):
     assert (await api.call("GET", f"/members/{member.id}", shop.hq)).json()["phone"].endswith(member.phone)
 
 
-async def test_who_comes_back_in_time_is_not_erased(shop: Shop, api: Api):
+STEP = {"to": "active", "reason": "came back"}
+
+
+async def test_headquarters_brings_back_who_asked_for_erasure_and_takes_that_back(shop: Shop, api: Api):
     member = await shop.member()
     await api.call("PUT", f"/members/{member.id}/erasure", own(api, member), json={})
-    step = {"to": "active", "reason": "came back"}
-    assert (await api.call("POST", f"/members/{member.id}/status", shop.hq, json=step)).status_code == 200
-    assert await retention.apply(api.db, SETTINGS, now=LATER) == 0
+    assert (await api.call("POST", f"/members/{member.id}/status", shop.hq, json=STEP)).status_code == 200
     assert (await api.call("GET", f"/members/{member.id}/erasure", shop.hq)).status_code == 404
+    assert await retention.apply(api.db, SETTINGS, now=LATER) == 0
+    assert (await api.call("GET", f"/members/{member.id}", shop.hq)).json()["phone"].endswith(member.phone)
+
+
+async def test_a_dealer_takes_nobodys_erasure_back(shop: Shop, api: Api):
+    member = await shop.member(name="李四")
+    person = {"name": "李四", "phone": member.phone, "vin": member.vin, "source": "showroom"}
+    applied = await api.call("POST", "/applications", shop.director, json=person)
+    await api.call("PUT", f"/members/{member.id}/erasure", own(api, member), json={})
+    enrolling = api.token(Role.API_CLIENT, scopes="members:enrol")
+    for answer in (
+        await api.call("POST", f"/members/{member.id}/status", shop.director, json=STEP),
+        await api.call("POST", "/members", shop.advisor, json=person),
+        await api.call("POST", "/members", enrolling, json=person | {"dealer_code": "BJ001"}),
+        await api.call("POST", f"/applications/{applied.json()['id']}/approval", shop.director),
+    ):
+        assert problem(answer) == (409, "/problems/erasure-pending")
+    asked = await api.call("GET", f"/members/{member.id}/erasure", shop.hq)
+    assert (asked.status_code, asked.json()["erased_at"]) == (200, None)
+    assert await retention.apply(api.db, SETTINGS, now=LATER) == 1
+
+
+async def test_who_left_without_asking_for_erasure_comes_back_at_a_dealer(shop: Shop, api: Api):
+    member = await shop.member()
+    await api.call("POST", f"/members/{member.id}/closing", own(api, member), json={})
+    assert (await api.call("POST", f"/members/{member.id}/status", shop.director, json=STEP)).status_code == 200
+
+
+async def test_verify_names_an_erasure_of_somebody_who_has_not_left(
+    shop: Shop, api: Api, owner: asyncpg.Connection, dsn: str
+):
+    member = await shop.member()
+    await api.call("PUT", f"/members/{member.id}/erasure", shop.hq, json={})
+    await owner.execute("UPDATE member SET status = 'active' WHERE id = $1", member.id)
+    assert ("erasures-asked", [f"member {member.id} is active"]) in [
+        (check.name, rows) for check, rows in await verify(dsn) if rows
+    ]
+    assert await retention.apply(api.db, SETTINGS, now=LATER) == 0
+    await owner.execute("UPDATE member SET status = 'left' WHERE id = $1", member.id)
+    assert await retention.apply(api.db, SETTINGS, now=LATER) == 1
 
 
 async def test_nothing_in_the_database_names_the_erased(shop: Shop, api: Api, owner: asyncpg.Connection):

@@ -40,6 +40,26 @@ async def test_the_export_is_whole(shop: Shop, api: Api):
     assert [step["status"] for step in data["membership"]] == ["active"]
 
 
+async def test_the_export_has_the_profile(shop: Shop, api: Api):
+    member = await shop.member()
+    path = f"/members/{member.id}"
+    body = {"value_class": "G", "contact": {"channels": ["wechat"]}, "attributes": {"hobby": ["food", "music"]}}
+    changed = await api.call("PATCH", f"{path}/profile", shop.director, json=body, headers={"If-Match": '"0"'})
+    assert changed.status_code == 200
+    for part, sent in (("household", {"relation": "spouse", "name": "李娜"}), ("notes", {"text": "爱喝茶"})):
+        assert (await api.call("POST", f"{path}/{part}", shop.director, json=sent)).status_code == 201
+    data = (await api.call("GET", f"{path}/own-data", own(api, member))).json()
+    facts = [(fact["name"], fact["value"]) for fact in data["facts"]]
+    assert facts == [
+        ("value_class", "G"), ("channels", "wechat"), ("days", "any"), ("hobby", "food"), ("hobby", "music"),
+    ]  # fmt: skip
+    assert [(person["relation"], person["name"]) for person in data["household"]] == [("spouse", "李娜")]
+    assert [note["text"] for note in data["notes"]] == ["爱喝茶"]
+    page = await api.call("GET", f"{path}/own-data/page", own(api, member))
+    assert "配偶" in page.text
+    assert "爱喝茶" in page.text
+
+
 async def test_the_export_holds_nobody_elses_data(shop: Shop, api: Api):
     member, other = await busy_member(shop, api), await busy_member(shop, api, name="赵别人")
     answer = await api.call("GET", f"/members/{member.id}/own-data", own(api, member))

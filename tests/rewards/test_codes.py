@@ -139,8 +139,8 @@ async def test_one_code_a_minute_and_the_newest_counts(shop: Shop, outbox: Outbo
     assert (await ask(shop, member, 30))[0] == 202
     first = code_in(outbox)
     async with shop.at(NOW + timedelta(seconds=59)):
-        assert kind(await ask(shop, member, 30)) == (429, "/problems/code-just-sent")
-        assert kind(await ask(shop, member, 30, shop.foreign)) == (429, "/problems/code-just-sent")
+        assert kind(await ask(shop, member, 30)) == (429, "/problems/too-many-codes")
+        assert kind(await ask(shop, member, 30, shop.foreign)) == (429, "/problems/too-many-codes")
     assert len(outbox.sent) == 1
     async with shop.at(NOW + timedelta(minutes=1)):
         assert (await ask(shop, member, 30))[0] == 202
@@ -148,6 +148,30 @@ async def test_one_code_a_minute_and_the_newest_counts(shop: Shop, outbox: Outbo
         if first != second:
             assert kind(await shop.redeem(member, 30, shop.advisor, code=first)) == (403, WRONG)
         assert (await shop.redeem(member, 30, shop.advisor, code=second))[0] == 201
+
+
+async def test_five_codes_an_hour_and_ten_a_day(shop: Shop, outbox: Outbox):
+    """Whichever counter asks."""
+    member, minutes = await shop.member(points=100), [*range(5), *range(60, 65)]
+    for sent, minute in enumerate(minutes):
+        async with shop.at(NOW + timedelta(minutes=minute)):
+            assert (await ask(shop, member, 30, shop.foreign if sent % 2 else shop.advisor))[0] == 202
+    for minute, wait in ((64, 56 * 60), (65, 55 * 60), (120, 22 * 60 * 60), (24 * 60 - 1, 60)):
+        async with shop.at(NOW + timedelta(minutes=minute)):
+            status, answer = await ask(shop, member, 30)
+            assert (status, answer["type"]) == (429, "/problems/too-many-codes")
+            assert answer["retry_after_seconds"] >= wait, minute
+    assert len(outbox.sent) == 10
+    async with shop.at(NOW + timedelta(days=1)):
+        assert (await ask(shop, member, 30))[0] == 202
+
+
+@pytest.mark.parametrize("status", ["suspended", "left"])
+async def test_who_could_not_redeem_is_sent_nothing(shop: Shop, outbox: Outbox, status: str):
+    member = await shop.member(points=100)
+    await shop.post(f"/members/{member.id}/status", {"to": status, "reason": "test"}, shop.hq)
+    assert kind(await ask(shop, member, 30)) == (409, "/problems/wallet-closed")
+    assert outbox.sent == []
 
 
 async def test_no_message_can_be_sent(shop: Shop, outbox: Outbox):

@@ -147,8 +147,17 @@ async def test_a_rehearsal_needs_no_code_and_leaves_nothing(shop: Shop):
     body = {"member_id": str(member.id), "points": 30, "order_no": "1"}
     status, answer = await shop.post("/redemptions?dry_run=true", body, shop.advisor)
     assert (status, answer["available"]) == (200, 70)
+    # no more than a look-up shows
+    assert [name for name, value in answer.items() if value is None] == ["posting_no", "pending", "held", "owed"]
     assert (await shop.post("/redemptions?dry_run=true", body | {"points": 101}, shop.advisor))[0] == 409
     assert await shop.wallet(member) == (100, 0, 0, 0)
+
+
+async def test_a_program_sees_all_of_its_own_rehearsal(shop: Shop):
+    member = await shop.member(points=100)
+    body = {"member_id": str(member.id), "points": 30, "order_no": "1", "dealer_code": "BJ001"}
+    status, answer = await shop.post("/redemptions?dry_run=true", body, shop.program)
+    assert (status, answer["posting_no"], answer["pending"], answer["held"], answer["owed"]) == (200, 2, 0, 0, 0)
 
 
 async def test_refunds_part_by_part(shop: Shop):

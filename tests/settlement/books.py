@@ -5,7 +5,7 @@ from itertools import count
 from uuid import UUID
 
 from app.core.clock import month_end
-from app.core.db import Connection, Database, new_id
+from app.core.db import Connection, Database, insert_rows, new_id
 from app.points import ledger
 from app.points.ledger import HQ, Earning, Posting, Request
 from app.settlement import service
@@ -58,7 +58,7 @@ class Books:
             dealer_code=dealer, valid_from=valid_from, rate_fen_per_thousand=rate, charging=charging
         ).model_dump()
         async with self.db.transaction() as connection:
-            await connection.copy_records_to_table("contract", records=[tuple(record.values())], columns=list(record))
+            await insert_rows(connection, "contract", list(record), [tuple(record.values())])
 
     async def member(self) -> UUID:
         """A member with an empty wallet."""

@@ -251,7 +251,9 @@ async def test_a_rehearsal_reports_the_same_and_leaves_nothing(
 
 async def test_orders_of_another_dealer_can_be_kept_out(shop: Shop, member: Person):
     file = [order(member.vin), order(member.vin, dealer_code="SH001")]
-    report, rejections = await import_orders(shop.api.db, rows(file), actor="test", now=NOW, only_dealer="BJ001")
+    report, rejections = await import_orders(
+        shop.api.db, rows(file), actor="test", now=NOW, only_dealers=frozenset({"BJ001"})
+    )
     assert (report.posted, report.refused) == (1, 1)
     assert rejections[0].reason == "dealer_code: SH001 is not your dealer BJ001"
 

@@ -15,6 +15,10 @@ async def send(shop: Shop, body: dict[str, Any], token: str = "") -> tuple[int, 
     return await shop.post("/repair-orders", body, token or shop.advisor)
 
 
+async def search(shop: Shop, token: str, vin: str, page: str = "", **filters: Any) -> tuple[int, Any]:
+    return await shop.post(f"/repair-orders/search{page}", {"vin": vin} | filters, token)
+
+
 async def cancel(shop: Shop, made: dict[str, Any], token: str = "", key: str | None = None) -> tuple[int, Any]:
     path = f"/repair-orders/{made['dealer_code']}/{made['order_no']}/cancellation"
     return await shop.post(path, {"reason": "wrong amount"}, token or shop.director, key=key)
@@ -111,9 +115,11 @@ async def test_a_dealer_sees_its_own(shop: Shop):
     for token, statuses in ((shop.advisor, [200, 404]), (shop.foreign, [404, 200]), (shop.program, [200, 200])):
         assert [(await shop.get(path, token))[0] for path in paths] == statuses
 
-    async def listed(token: str, **params: Any) -> list[str]:
-        status, page = await shop.get("/repair-orders", token, vin=member.vin, **params)
+    async def listed(token: str, **filters: Any) -> list[str]:
+        status, page = await search(shop, token, member.vin.lower(), **filters)
         assert status == 200
+        listed = await shop.api.call("GET", "/repair-orders", token, params=filters | {"limit": 200})
+        assert [item for item in listed.json()["items"] if item["vin"] == member.vin] == page["items"]
         return [item["order_no"] for item in page["items"]]
 
     assert await listed(shop.hq) == [here["order_no"], there["order_no"]]
@@ -140,8 +146,7 @@ async def test_a_list_goes_on_page_by_page(shop: Shop):
         await send(shop, order(member.vin, order_no=number))
     seen, cursor = [], None
     while True:
-        params = {"vin": member.vin, "limit": 2} | ({"cursor": cursor} if cursor else {})
-        _, page = await shop.get("/repair-orders", shop.advisor, **params)
+        _, page = await search(shop, shop.advisor, member.vin, "?limit=2" + (f"&cursor={cursor}" if cursor else ""))
         seen.append([item["order_no"] for item in page["items"]])
         cursor = page["next_cursor"]
         if cursor is None:
@@ -156,12 +161,43 @@ async def test_a_list_goes_on_page_by_page(shop: Shop):
         ({"cursor": "WyJhIiwiYiJd"}, ("/query/cursor", "cursor_invalid")),
         ({"limit": 0}, ("/query/limit", "greater_than_equal")),
         ({"limit": 201}, ("/query/limit", "less_than_equal")),
-        ({"vin": "\0"}, ("", "nul_character")),
+        ({"dealer_code": "\0"}, ("", "nul_character")),
     ],
 )
 async def test_a_list_refuses_what_it_cannot_read(shop: Shop, params: dict[str, Any], fault: tuple[str, str]):
     status, answer = await shop.get("/repair-orders", shop.advisor, **params)
     assert (status, pointers(answer)) == (422, [fault])
+
+
+async def test_vehicles_are_no_part_of_a_url(shop: Shop):
+    parameters = [
+        (path, parameter["name"])
+        for path, operations in shop.api.app.openapi()["paths"].items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if path.startswith("/api/v1/repair-orders")
+    ]
+    assert parameters
+    assert [found for found in parameters if "vin" in found[1]] == []
+    status, answer = await search(shop, shop.advisor, "LSV")
+    assert (status, pointers(answer)) == (422, [("/vin", "string_too_short")])
+    clerk = shop.api.token(Role.FINANCE_CLERK, dealer="BJ001")
+    assert (await search(shop, clerk, car(1)))[0] == 403
+
+
+async def test_a_dealers_order_has_a_limit(shop: Shop):
+    member = await shop.member()
+    most = shop.api.app.state.settings.order_max_fen
+    just, more = (order(member.vin, labour_fen=most + 1, paid_fen=paid) for paid in (most, most + 1))
+    assert [(await send(shop, just, token))[0] for token in (shop.advisor, shop.program)] == [201, 200]
+    program = shop.api.token(Role.API_CLIENT, scopes="orders:write")
+    for token in (shop.advisor, shop.director, program):
+        status, answer = await send(shop, more, token)
+        assert (status, answer["type"], answer["limit_fen"]) == (422, "/problems/order-too-large", most)
+    assert await shop.wallet(member) == (most // 100, 0, 0, 0)
+    # headquarters' people answer for themselves
+    assert (await send(shop, more, shop.hq))[0] == 201
+    assert await shop.wallet(member) == (2 * (most // 100), 0, 0, 0)
 
 
 async def test_a_cursor_far_out_is_the_end(shop: Shop):
@@ -184,7 +220,7 @@ async def test_cancelled_and_sent_corrected(shop: Shop):
     assert (await send(shop, corrected))[0] == 200
     assert (await send(shop, made))[0] == 409
     assert await shop.wallet(member) == (100, 0, 0, 0)
-    _, page = await shop.get("/repair-orders", shop.advisor, vin=member.vin)
+    _, page = await search(shop, shop.advisor, member.vin)
     assert [(item["revision"], item["points"]) for item in page["items"]] == [(1, 123), (2, 100)]
 
     assert (await cancel(shop, made))[1]["revision"] == 2

@@ -1,0 +1,45 @@
+"""Members as lists show them."""
+
+from datetime import date
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.actors import Actor
+from app.core.paging import Page, id_after, paged
+from app.members import queries, segments
+from app.members.schemas import MemberRead, MemberSearch, VehicleRead, member_read
+from app.members.service import Profile
+
+
+async def found_by(
+    session: AsyncSession, actor: Actor, search: MemberSearch, *, limit: int, cursor: str | None, today: date
+) -> Page[MemberRead]:
+    """A page of the members an actor may see for whom everything said in a search holds.
+
+    Raises:
+        FieldNotVisible, InvalidPayload: as `filters.parse` says of its filter.
+    """
+    conditions = queries.sought(**search.model_dump(exclude={"filter"}))
+    if search.filter is not None:
+        node = await segments.read(session, actor, search.filter)
+        conditions.append(segments.condition(node, today))
+    return await member_page(session, actor, *conditions, limit=limit, cursor=cursor)
+
+
+async def member_page(
+    session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool], limit: int, cursor: str | None
+) -> Page[MemberRead]:
+    """A page of the members an actor may see and on whom all conditions hold, in the order they were taken in."""
+    found = await queries.members(session, actor, *conditions, after=id_after(cursor), limit=limit + 1)
+    vehicles = await queries.vehicles_of(session, [member.id for member in found])
+    page = paged(found, limit, lambda member: (str(member.id),))
+    # read one by one what is shown, and no more: it is recorded
+    items = [profile_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]
+    return Page[MemberRead].model_validate(page | {"items": items})
+
+
+def profile_read(actor: Actor, profile: Profile) -> MemberRead:
+    """A member with its vehicles, as the actor may see it."""
+    vehicles = [VehicleRead(**vehicle._asdict()) for vehicle in profile.vehicles]
+    return member_read(actor, profile.member, vehicles)

@@ -1,0 +1,1 @@
+"""Figures across domains: read only, but for the month-ends they freeze."""

@@ -1,0 +1,182 @@
+"""Deliveries: one by one, or as files whose import is a job."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlmodel import col
+
+from app.audit import service as audit
+from app.audit.models import Action
+from app.chapters import queries as chapters
+from app.chapters.schemas import DealerCode
+from app.core import workbooks
+from app.core.actors import Actor, Reach, Right, Role
+from app.core.clock import month_end
+from app.core.db import raw
+from app.core.http import (
+    GUARDED,
+    Config,
+    Cursor,
+    Db,
+    DryRun,
+    IfMatch,
+    Limit,
+    Now,
+    Requires,
+    Session,
+    documented,
+    etag,
+    version_of,
+)
+from app.core.paging import Page, paged
+from app.core.problems import NotFound, PayloadTooLarge, PreconditionFailed, WrongStatus
+from app.core.schemas import Month
+from app.core.tabular import rejected_csv
+from app.visits import deliveries, jobs, queries, recruitment
+from app.visits import deliveries_queries as found
+from app.visits.deliveries_models import Delivery
+from app.visits.deliveries_rules import COLUMNS
+from app.visits.deliveries_schemas import Closing, DeliveryCreate, DeliveryRead, DeliveryUpdate, delivery_read
+from app.visits.problems import DeliveryConflict, NotAMiss, TooManyImports, UnknownFormat
+from app.visits.recruitment_router import position, seen_from
+from app.visits.schemas import ImportRead
+
+router = APIRouter(prefix="/deliveries", tags=["recruitment"], responses=GUARDED)
+
+Sender = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE))]
+Exporter = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE, also=Right.RECORDS_EXPORT))]
+Reader = Annotated[Actor, Depends(Requires(Right.RECRUITMENT_READ))]
+Recruiter = Annotated[Actor, Depends(Requires(Right.RECRUITMENT_WRITE))]
+
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": ",".join(COLUMNS)},
+            "application/gzip": {"schema": {"type": "string", "format": "binary"}},
+            workbooks.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=documented(NotFound, DeliveryConflict) | {200: {"model": DeliveryRead, "description": "known already"}},
+)
+async def deliveries_record(body: DeliveryCreate, actor: Sender, db: Db, response: Response, now: Now) -> DeliveryRead:
+    """Take in one delivery and match it. The VIN is its own key: sent twice it is taken once."""
+    new = await deliveries.record(db, actor, body.delivered(), now=now)
+    response.status_code = 201 if new else 200
+    async with db.session() as session:
+        delivery = await found.by_vin(session, actor, body.vin)
+        if delivery is None:
+            raise NotFound("delivery")
+        return _tagged(response, actor, delivery)
+
+
+@router.get("")
+async def deliveries_list(
+    actor: Reader,
+    session: Session,
+    dealer_code: Annotated[DealerCode | None, Query()] = None,
+    month: Annotated[Month | None, Query(description="delivered in it")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DeliveryRead]:
+    """The deliveries one may see, by day."""
+    conditions = [col(Delivery.dealer_code) == dealer_code] if dealer_code else []
+    if month is not None:
+        conditions.append(col(Delivery.delivered_on).between(month, month_end(month)))
+    rows = await found.page(session, actor, *conditions, after=seen_from(cursor), limit=limit + 1)
+    page = paged(rows, limit, position)
+    return Page[DeliveryRead].model_validate(page | {"items": [delivery_read(actor, row) for row in rows[:limit]]})
+
+
+@router.post(
+    "/imports",
+    status_code=202,
+    response_model=ImportRead,
+    responses=documented(PayloadTooLarge, UnknownFormat, TooManyImports),
+    openapi_extra=UPLOAD,
+)
+async def deliveries_import(
+    request: Request, actor: Sender, db: Db, settings: Config, now: Now, dry_run: DryRun = False
+) -> dict[str, Any]:
+    """Take in a file of deliveries (CSV, gzipped or not, or JSON lines); the answer is the job to ask after."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type not in jobs.FORMATS:
+        raise UnknownFormat
+    job_id = await jobs.accept(
+        db, request.stream(), kind=jobs.DELIVERIES, format=jobs.FORMATS[media_type], owner=actor.subject,
+        dealer_code=actor.dealer_code, only_dealers=await chapters.reached(db.pool, actor), dry_run=dry_run,
+        most_fen=None, settings=settings, now=now,
+    )  # fmt: skip
+    return dict(await queries.job(db.pool, job_id, kind=jobs.DELIVERIES))
+
+
+@router.get("/imports/{job_id}", response_model=ImportRead, responses=documented(NotFound))
+async def deliveries_import_read(job_id: UUID, actor: Sender, session: Session) -> dict[str, Any]:
+    """How far an import is; one's own, headquarters sees all."""
+    return dict(await _job(await raw(session), actor, job_id))
+
+
+@router.get(
+    "/imports/{job_id}/rejected.csv",
+    response_class=Response,
+    responses=documented(NotFound) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def deliveries_import_rejected(job_id: UUID, actor: Exporter, session: Session, db: Db) -> Response:
+    """An import's refused rows with line and reason, to mend and send again."""
+    connection = await raw(session)
+    await _job(connection, actor, job_id)
+    rows = jobs.opened(db.vault, await queries.rejections(connection, job_id))
+    await audit.record(connection, Action.EXPORTED, "import_job", [job_id], changes={"rows": (None, len(rows))})
+    return Response(
+        rejected_csv(rows),
+        media_type="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="rejected.csv"'},
+    )
+
+
+async def _job(connection: asyncpg.Connection, actor: Actor, job_id: UUID) -> asyncpg.Record:
+    is_headquarters = actor.reach is Reach.ALL and actor.role is not Role.API_CLIENT
+    owner = None if is_headquarters else actor.subject
+    return await queries.job(connection, job_id, owner, await chapters.reached(connection, actor), jobs.DELIVERIES)
+
+
+@router.get("/{delivery_id}", responses=documented(NotFound))
+async def deliveries_get(delivery_id: UUID, actor: Reader, session: Session, response: Response) -> DeliveryRead:
+    """One delivery."""
+    return _tagged(response, actor, await recruitment.delivery(session, actor, delivery_id))
+
+
+@router.patch("/{delivery_id}", responses=documented(NotFound, PreconditionFailed, NotAMiss, WrongStatus))
+async def deliveries_update(
+    delivery_id: UUID,
+    body: DeliveryUpdate,
+    if_match: IfMatch,
+    actor: Recruiter,
+    session: Session,
+    response: Response,
+) -> DeliveryRead:
+    """Give a miss to another consultant, or correct what the feed told; the membership is looked for anew."""
+    version = version_of(if_match)
+    return _tagged(response, actor, await recruitment.correct(session, actor, delivery_id, body, version=version))
+
+
+@router.post("/{delivery_id}/closing", responses=documented(NotFound, NotAMiss, WrongStatus))
+async def deliveries_close(
+    delivery_id: UUID, body: Closing, actor: Recruiter, session: Session, now: Now, response: Response
+) -> DeliveryRead:
+    """Close a miss with a reason. Should its owner join later, the car counts as joined all the same."""
+    return _tagged(response, actor, await recruitment.close(session, actor, delivery_id, body, now=now))
+
+
+def _tagged(response: Response, actor: Actor, delivery: Delivery) -> DeliveryRead:
+    response.headers["ETag"] = etag(delivery.version)
+    return delivery_read(actor, delivery)
