@@ -64,7 +64,7 @@ def environment(dsn: str, port: int = 8000, secret: str = "never used: nothing i
     """What a `club` command of the run gets: nothing of the caller's own settings but these."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CLUB_")}
     ours = {"DATABASE_URL": dsn, "PORT": str(port), "SECRET": secret, "WORKERS": "1", "DATA_KEYS": DATA_KEY}
-    ours |= {"RATE_ACCOUNT": UNLIMITED, "RATE_CLIENT": UNLIMITED}
+    ours |= dict.fromkeys(("RATE_ACCOUNT", "RATE_CLIENT", "RATE_WRONG_CODES"), UNLIMITED)
     return plain | {f"CLUB_{name}": value for name, value in ours.items()}
 
 

@@ -46,7 +46,8 @@ from app.visits.schemas import ImportRead
 router = APIRouter(prefix="/deliveries", tags=["recruitment"], responses=GUARDED)
 
 Sender = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE))]
-Exporter = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE, also=Right.RECORDS_EXPORT))]
+Watcher = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE, Right.AUDIT_READ))]
+Exporter = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE, Right.AUDIT_READ, also=Right.RECORDS_EXPORT))]
 Reader = Annotated[Actor, Depends(Requires(Right.RECRUITMENT_READ))]
 Recruiter = Annotated[Actor, Depends(Requires(Right.RECRUITMENT_WRITE))]
 
@@ -120,7 +121,7 @@ async def deliveries_import(
 
 
 @router.get("/imports/{job_id}", response_model=ImportRead, responses=documented(NotFound))
-async def deliveries_import_read(job_id: UUID, actor: Sender, session: Session) -> dict[str, Any]:
+async def deliveries_import_read(job_id: UUID, actor: Watcher, session: Session) -> dict[str, Any]:
     """How far an import is; one's own, headquarters sees all."""
     return dict(await _job(await raw(session), actor, job_id))
 
