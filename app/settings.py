@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from contextlib import suppress
-from datetime import date
+from datetime import date, time
 from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     )
     rate_fen_per_thousand: int = Field(default=5000, ge=0, description="general contract at the books' opening")
     hold_minutes: int = Field(default=30, ge=1, description="an unresolved hold is released after this long")
+    reward_hold_hours: int = Field(
+        default=72, ge=1, description="an ordered reward's points go back when nobody confirms it for this long"
+    )
     refund_grace_days: int = Field(default=30, ge=1, description="life of points refunded after their lot expired")
     sms: Literal["none", "console", "aliyun"] = Field(
         default="none", description="who sends text messages; console is the demo's, aliyun needs all of the next five"
@@ -105,6 +108,50 @@ class Settings(BaseSettings):
     value_classes: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("D", "G", "S"), min_length=1, description="the members' value classes, comma-separated, highest first"
     )
+    referral_window_days: int = Field(
+        default=90, ge=1, le=3_650, description="a referred car delivered, or ordered, within so long is a success"
+    )
+    lead_feedback_days: int = Field(default=7, ge=1, description="the dealer reports on a new lead within so long")
+    lead_escalation_days: int = Field(
+        default=7, ge=1, description="overdue feedback is the chapter's to look after, so long later headquarters'"
+    )
+    lead_rhythm_days: Annotated[tuple[Annotated[int, Field(ge=1)], ...], NoDecode] = Field(
+        default=(7, 14, 30, 90),
+        min_length=4,
+        max_length=4,
+        description="days between reports on a buyer within a month, a quarter, half a year, later; comma-separated",
+    )
+    event_region_limit_fen: int = Field(
+        default=2_000_000, ge=0, description="the most of headquarters' money a region may grant one event"
+    )
+    event_region_limit_points: int = Field(default=50_000, ge=0, description="and of its points")
+    event_survey_days: int = Field(default=30, ge=1, description="who came to an event says for so long how it was")
+    event_prize_months: int = Field(default=24, ge=1, le=120, description="prizes in points last so many months")
+    event_offer_hours: int = Field(
+        default=24, ge=1, le=240, description="an offer to who waits for an event stands so many waking hours"
+    )
+    quiet_from: time = Field(default=time(21), description="from then, in China, nobody is made an offer")
+    quiet_until: time = Field(default=time(8), description="until then; the same as the other: no night")
+    keep_leads_days: int = Field(
+        default=365, ge=1, description="then who the buyers of ended referrals were is deleted"
+    )
+    signal_days: int = Field(default=30, ge=1, description="abuse signals look so many days back")
+    signal_order_days: int = Field(
+        default=3, ge=0, description="a redemption whose repair order has not come for so long is a signal"
+    )
+    signal_month_end_days: int = Field(default=3, ge=1, le=15, description="days that are a month's end")
+    signal_month_end_percent: int = Field(
+        default=300, ge=100, description="a day of a month's end with so much of an earlier day's points is a signal"
+    )
+    signal_month_end_points: int = Field(default=10_000, ge=1, description="unless there are fewer points in all")
+    signal_names_a_phone: int = Field(default=3, ge=2, description="so many names under one phone number are a signal")
+    signal_members_a_device: int = Field(
+        default=5, ge=2, description="so many members who signed in on one device are a signal"
+    )
+    signal_ring_members: int = Field(
+        default=4, ge=2, le=8, description="members who referred each other in a ring of at most so many are a signal"
+    )
+    keep_signals_days: int = Field(default=730, ge=1, description="then signals that were decided on are deleted")
     ask_again_days: int = Field(default=365, ge=1, description="whoever refused consent is left in peace for so long")
     erasure_days: int = Field(default=15, ge=0, description="time to think between asking for erasure and its night")
     keep_left_members_years: int = Field(default=3, ge=0, description="then members who left are erased")
@@ -166,7 +213,15 @@ class Settings(BaseSettings):
         default="problems", description="requests in the log: the refused, failed and slow ones, or all"
     )
 
-    @field_validator("data_keys", "old_secrets", "cors_origins", "trusted_proxies", "value_classes", mode="before")
+    @field_validator(
+        "data_keys",
+        "old_secrets",
+        "cors_origins",
+        "trusted_proxies",
+        "value_classes",
+        "lead_rhythm_days",
+        mode="before",
+    )
     @classmethod
     def _apart(cls, value: object) -> object:
         return tuple(filter(None, (key.strip() for key in value.split(",")))) if isinstance(value, str) else value

@@ -12,15 +12,22 @@ from pgqueuer import AsyncpgDriver, PgQueuer
 from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.models import Job, Schedule
 
+import app.wiring  # noqa: F401 (what upper domains give to lower ones)
 from app.core import db, idempotency, process, tallies
 from app.core.clock import Clock, add_months, china_date, month_of, system_clock
 from app.core.db import Database
 from app.core.vault import NO_VAULT, Vault, vault_of
+from app.earning import audiences, occasions, tiers
+from app.events import auctions, life, waiting
 from app.identity import sessions
 from app.members import duplicates, sign_in_queries, transfers
+from app.partners import vouchers
 from app.points import ledger
 from app.privacy import retention
+from app.referrals import nightly as referrals
 from app.reports import service as reports
+from app.reports import signals
+from app.rewards import orders
 from app.settings import Settings
 from app.visits import jobs
 from app.visits.deliveries_queries import match_open
@@ -123,6 +130,8 @@ async def nightly_work(database: Database, clock: Clock) -> None:
     this_month = month_of(china_date(now))
     for ahead in range(3):
         await ledger.open_period(database.pool, add_months(this_month, ahead))
+    grace = timedelta(days=Settings().refund_grace_days)
+    log.info("%d vouchers expired", await vouchers.expire(database, grace=grace, now=now))
     await idempotency.forget(database.pool, now)
     await tallies.forget(database.pool, now)
     await sign_in_queries.forget_codes(database.pool, now)
@@ -131,12 +140,24 @@ async def nightly_work(database: Database, clock: Clock) -> None:
     worked = await transfers.work(database, now=now)
     log.info("%d transfers accepted unanswered, %d members moved on their day", *worked)
     log.info("%d pairs of members may be one person", await duplicates.find(database, now=now))
+    await referrals.work(database, Settings(), now=now)
+    await tiers.work(database, now=now)
+    await audiences.choose_anew(database, now=now)
+    awarded = await occasions.work(database, occasions.OF_THE_DAY, now=now)
+    log.info("%d members were awarded for their birthday or anniversary", awarded)
+    log.info("%d signals of abuse", await signals.find(database, Settings(), now=now))
     # before what they count is kept no longer
     await reports.freeze_due(database, now=now, after_days=Settings().freeze_figures_after_days)
     await retention.apply(database, Settings(), now=now)
 
 
 async def minutely_work(database: Database, clock: Clock) -> None:
-    """Release holds whose time has run out, and bring the roll-up up to date."""
-    await ledger.release_expired_holds(database.pool, now=clock())
+    """Release holds that ran out, with their orders, award who joined, open and close registrations, roll up."""
+    now = clock()
+    await ledger.release_expired_holds(database.pool, now=now)
+    await orders.lapse(database, now=now)
+    await life.keep_time(database, now=now)
+    await waiting.work(database, Settings(), now=now)
+    await auctions.close_due(database, now=now)
+    await occasions.work(database, occasions.JOINED, now=now)
     await ledger.roll_up(database.pool)

@@ -15,11 +15,11 @@ from app.core import db, migrations, tabular
 from app.core.clock import china_date, month_of, system_clock
 from app.core.db import Database
 from app.core.vault import Vault
-from app.earning.rules import Rule
 from app.members.imports import COLUMNS as MEMBER_COLUMNS
 from app.members.imports import import_members
 from app.points import ledger
 from app.points.ledger import HQ, BatchEarning
+from app.points.rules import last_spendable_day
 from app.wiring import open_books
 from bench.figures import BenchError
 from bench.service import DATA_KEY
@@ -102,7 +102,7 @@ async def _fill_wallets(dsn: str) -> None:
         for lot in range(LOTS):
             lots = [
                 BatchEarning(
-                    wallet(index), LOT_POINTS, HQ, DEALER, f"seed:{lot}/{index}", 1, today, Rule().expires_on(today)
+                    wallet(index), LOT_POINTS, HQ, DEALER, f"seed:{lot}/{index}", 1, today, last_spendable_day(today)
                 )
                 for index in range(WALLETS)
             ]

@@ -113,7 +113,7 @@ class _Bench:
             self.options.seconds,
         )  # fmt: skip
         with databases.all_posted(self.stage.books) as claimed, service.watched_memory(serving) as seen:
-            result = _under_load(order)
+            result = under_load(order)
             claimed.append(result.answered)
         self.memory_mib = max(self.memory_mib, *seen)
         if what is What.REDEEM_CODE:
@@ -126,7 +126,12 @@ class _Bench:
             return measure(dsn)
 
 
-def _under_load(order: load.Order) -> load.Result:
+def under_load(order: load.Order) -> load.Result:
+    """Carry a measurement out in a process of its own.
+
+    Raises:
+        BenchError: an answer was not 201, or a connection was lost.
+    """
     # by stdin: everyone sees a process's arguments
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"], cwd=ROOT, input=json.dumps(asdict(order)), text=True,

@@ -24,6 +24,7 @@ from app.core import db, embedded, migrations
 from app.core.actors import Actor, Role, acting
 from app.core.clock import china_date, system_clock
 from app.core.db import Database
+from app.core.filters import seeks_recent
 from app.core.vault import Vault
 from app.members import queries, segments
 from app.members.pinyin import initials
@@ -50,8 +51,6 @@ def _is(field: str, value: object, op: str = "is") -> dict[str, Any]:
     return {"field": field, "op": op, "value": value}
 
 
-HARD = "owners of a model in a region who bought it in the last year"
-"""Not held to the limit: they joined when they bought, so the first of them stands late among the members."""
 FILTERS: dict[str, tuple[Actor, dict[str, Any]]] = {
     "a chapter's members who joined in the last 6 months": (
         DIRECTOR, _is("joined_on", {"months_ago": 6}, "at_least"),
@@ -80,9 +79,13 @@ FILTERS: dict[str, tuple[Actor, dict[str, Any]]] = {
         HQ, {"and": [_is("vehicle.model", "X5"), _is("region", "HZ"),
                      _is("vehicle.insurance_ends_on", [{"days_ago": 0}, {"days_ahead": 30}], "between")]},
     ),
-    HARD: (
+    "owners of a model in a region who bought it in the last year": (
         HQ, {"and": [_is("vehicle.model", "X5"), _is("region", "HZ"),
                      _is("vehicle.purchased_on", {"months_ago": 12}, "at_least")]},
+    ),
+    "owners of a model in a region who bought it 3 to 4 years ago": (
+        HQ, {"and": [_is("vehicle.model", "X5"), _is("region", "HZ"),
+                     _is("vehicle.purchased_on", [{"months_ago": 48}, {"months_ago": 36}], "between")]},
     ),
     "photographers of a chapter whose insurance ends within 60 days": (
         DIRECTOR, {"and": [_is("attribute.hobby", "photography"),
@@ -197,8 +200,14 @@ def _watched(database: Database) -> Iterator[list[tuple[str, Any]]]:
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
-async def _condition(session: AsyncSession, actor: Actor, tree: dict[str, Any], today: date) -> ColumnElement[bool]:
-    return segments.condition(await segments.read(session, actor, tree), today)
+async def _conditions(
+    session: AsyncSession, actor: Actor, asked: dict[str, Any], today: date
+) -> tuple[list[ColumnElement[bool]], bool]:
+    """What is asked, and whether the newest members come first."""
+    if "search" in asked:
+        return queries.sought(**dict.fromkeys(SOUGHT) | asked["search"]), False
+    node = await segments.read(session, actor, asked)
+    return [segments.condition(node, today)], seeks_recent(node)
 
 
 async def _ask(database: Database, name: str, actor: Actor, asked: dict[str, Any], today: date) -> Timing:
@@ -210,12 +219,10 @@ async def _ask(database: Database, name: str, actor: Actor, asked: dict[str, Any
             for _ in range(ROUNDS):
                 async with database.session() as session:
                     started = time.perf_counter()
-                    conditions = (
-                        queries.sought(**dict.fromkeys(SOUGHT) | asked["search"])
-                        if "search" in asked
-                        else [await _condition(session, actor, asked, today)]
+                    conditions, newest_first = await _conditions(session, actor, asked, today)
+                    found = await queries.members(
+                        session, actor, *conditions, after=None, limit=PAGE + 1, newest_first=newest_first
                     )
-                    found = await queries.members(session, actor, *conditions, after=None, limit=PAGE + 1)
                     took.append(time.perf_counter() - started)
                     rows = len(found)
             statement, parameters = next(one for one in reversed(seen) if "FROM member" in one[0])
@@ -276,7 +283,7 @@ def main() -> int:
     if asked.plans:
         for timing in timings:
             print(f"\n{timing.name}\n{timing.plan}")
-    return int(any(timing.milliseconds > LIMIT * scan for timing in timings if timing.name != HARD))
+    return int(any(timing.milliseconds > LIMIT * scan for timing in timings))
 
 
 @contextmanager

@@ -46,12 +46,13 @@ class Api:
         dealer: str | None = None,
         member: UUID | None = None,
         region: str | None = None,
+        partner: str | None = None,
         scopes: str = "",
         subject: str = "",
     ) -> str:
         """A bearer token for a made-up actor."""
-        name = subject or f"{role}:{dealer or member or region or 'all'}"
-        actor = Actor(name, role, dealer, member, frozenset(scopes.split()), region)
+        name = subject or f"{role}:{dealer or member or region or partner or 'all'}"
+        actor = Actor(name, role, dealer, member, frozenset(scopes.split()), region, partner)
         return str(self.app.state.tokens.issue(actor, timedelta(hours=1))[0])
 
     async def call(

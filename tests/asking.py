@@ -55,7 +55,16 @@ class Target(NamedTuple):
     job: str = NOBODY
     session: str = NOBODY
     segment: str = NOBODY
+    tier: str = "none"
+    rule: str = NOBODY
+    frame: str = NOBODY
+    budget: str = "none"
+    case: str = NOBODY
     delivery: str = NOBODY
+    referral: str = NOBODY
+    incentive_rule: str = NOBODY
+    incentive_list: str = NOBODY
+    signal: str = NOBODY
     transfer: str = NOBODY
     officer: str = NOBODY
     vehicle: str = NOBODY
@@ -70,9 +79,31 @@ class Target(NamedTuple):
     material: str = NOBODY
     request: str = NOBODY
     document: str = NOBODY
+    event: str = NOBODY
+    lot: str = NOBODY
+    photo: str = NOBODY
+    day: str = "2099-01-01"
+    registration: str = NOBODY
+    check_in: str = NOBODY
+    offline_list: str = "none"
+    notice: str = NOBODY
+    year: str = "2026"
     duplicate: str = NOBODY
     call: str = NOBODY
+    reward: str = NOBODY
+    reward_order: str = NOBODY
+    reward_code: str = "NONE-0001"
+    partner: str = "NOBODY"
+    agency: str = "NOBODY"
+    perk: str = NOBODY
+    voucher: str = NOBODY
+    voucher_code: str = "2222-2222-2222"
     code: str = ""
+
+    def _posting(self, operation: str) -> str:
+        if operation == "members_posting_why":
+            return self.earning
+        return self.hold if operation.startswith("holds_") else self.redemption
 
     def parameters(self, operation: str) -> dict[str, str]:
         """What the parameters of an operation's path stand for."""
@@ -81,15 +112,24 @@ class Target(NamedTuple):
             "attribute_key": self.attribute, "note_id": self.note, "person_id": self.person,
             "application_id": self.application, "code": self.dealer, "dealer_code": self.dealer,
             "delivery_id": self.delivery, "officer_id": self.officer, "target_period": "2099-01",
+            "referral_id": self.referral,
+            "incentive_rule_id": self.incentive_rule, "incentive_list_id": self.incentive_list,
+            "signal_id": self.signal,
             "transfer_id": self.transfer, "merge_id": self.merge,
             "material_id": self.material, "request_id": self.request, "document_id": self.document,
             "dispute_id": self.dispute, "grant_id": self.grant, "job_id": self.job, "member_id": str(self.member.id),
             "order_no": self.order,
             "period": "2099-01" if operation.startswith("recruitment_plan") else f"{FIRST_MONTH:%Y-%m}",
-            "posting_no": self.hold if operation.startswith("holds_") else self.redemption,
-            "region": self.region,
+            "posting_no": self._posting(operation),
+            "region": self.region, "rule_id": self.rule, "frame_id": self.frame,
+            "budget_code": self.budget, "case_id": self.case, "tier_code": self.tier,
             "vehicle_id": self.vehicle, "reading_id": self.reading, "interval_id": self.interval,
+            "registration_id": self.registration, "check_in_id": self.check_in,
+            "lot_id": self.lot, "photo_id": self.photo, "day": self.day,
+            "event_id": self.event, "notice_id": self.notice, "year": self.year, "place": self.dealer,
             "claim_id": self.claim, "duplicate_id": self.duplicate, "call_id": self.call,
+            "reward_id": self.reward, "order_id": self.reward_order,
+            "partner_code": self.partner, "agency_code": self.agency, "perk_id": self.perk, "voucher_id": self.voucher,
             "segment_id": self.segment, "session_id": self.session, "statement_id": self.statement,
         }  # fmt: skip
 
@@ -148,6 +188,7 @@ class World:
             role,
             dealer=self.own.dealer if role.reach is Reach.DEALER else None,
             region=self.own.region if role.reach is Reach.REGION else None,
+            partner=self.own.partner if role.reach is Reach.PARTNER else None,
             member=member.id if role.reach is Reach.SELF else None,
             scopes=" ".join(PROGRAM_SCOPES) if role is Role.API_CLIENT else "",
             subject=self.accounts[role][0] if role in self.accounts else "",
@@ -166,7 +207,9 @@ async def _belongings(shop: Shop, dealer: str) -> Target:
     target = Target(dealer, dealer[:2], member)
     advisor, clerk = (shop.api.token(role, dealer=dealer) for role in (Role.SERVICE_ADVISOR, Role.FINANCE_CLERK))
     await _send(shop, "PUT", f"/members/{member.id}/birth", {"born_on": "1990-01-01"})
+    partnered = await _partnered(shop, dealer)
     await _consent(shop, member)
+    await _granted_money(shop, dealer)
     redeemed = await _post(shop, "/redemptions", _spend(target), shop.program)
     order = await _post(shop, "/repair-orders", _order(target), advisor)
     applied = await _post(shop, "/applications", _person() | {"dealer_code": dealer})
@@ -181,8 +224,14 @@ async def _belongings(shop: Shop, dealer: str) -> Target:
         account=hired["id"], program=program["account_id"], statement=statement, dispute=dispute["id"],
         job=await _upload(shop, advisor), session=await _session(shop, hired, dealer),
         segment=(await _post(shop, "/segments", _segment(target)))["id"],
-        **await _car(shop, member), **await _supplies(shop, dealer),
+        **await _car(shop, member), **await _supplies(shop, dealer), **await _ruled(shop, dealer),
+        incentive_rule=(await _post(shop, "/incentive-rules", _incentive(dealer)))["id"],
+        incentive_list=(await _post(shop, "/incentive-lists", _list_asked(dealer)))["id"],
+        signal=await _suspected(shop, dealer),
+        reward=await _reward(shop, _gift(target), 1_000_000), **partnered,
+        event=(await _post(shop, "/events", _event(target)))["id"],
         note=(await _post(shop, f"/members/{member.id}/notes", _NOTE))["id"], attribute="hobby",
+        person=(await _post(shop, f"/members/{member.id}/household", _PERSON))["id"],
         delivery=(await _post(shop, "/deliveries", _delivery(target)))["id"],
         officer=(await _post(shop, f"/dealers/{dealer}/chapter/officers", _officer(target)))["id"],
     )  # fmt: skip
@@ -196,6 +245,80 @@ async def _supplies(shop: Shop, dealer: str) -> Body:
     answer = await shop.api.call("POST", f"/documents/{document}/versions", shop.hq, **_PDF)
     assert answer.status_code == 201, answer.text
     return {"material": material, "request": await _requested(shop, dealer, material), "document": document}
+
+
+async def _granted_money(shop: Shop, dealer: str) -> None:
+    """What headquarters grants a dealer's events of the year."""
+    path, first = f"/event-budgets/2026/granted/{dealer}", {"If-Match": '"0"'}
+    granted = {"money_fen": 1_000_000, "points": 1_000}
+    assert (await shop.api.call("PUT", path, shop.hq, json=granted, headers=first)).status_code == 200
+
+
+async def _reward(shop: Shop, body: Body, stock: int = 0) -> str:
+    """A reward that is offered."""
+    made = await _post(shop, "/rewards", body)
+    path, offered = f"/rewards/{made['id']}", {"is_offered": True}
+    answer = await shop.api.call("PATCH", path, shop.hq, json=offered, headers={"If-Match": '"1"'})
+    assert answer.status_code == 200, answer.text
+    if stock:
+        await _post(shop, f"{path}/movements", {"change": stock} | _REASON)
+    return str(made["id"])
+
+
+async def _partnered(shop: Shop, dealer: str) -> Body:
+    """A chapter's partner that pays ahead, its agency, and a perk of it that is offered."""
+    code = {"BJ001": PARTNER["code"], "SH001": "TEA"}[dealer]
+    agency = (await _post(shop, "/agencies", {"code": f"A{next(serials)}", "name": "代理"}))["code"]
+    paying = {"code": code, "name": PARTNER["name"], "dealer_code": dealer, "is_prepaid": True}
+    await _post(shop, "/partners", _PARTNER | paying)
+    made = await _post(shop, "/perks", _PERK | {"partner_code": code})
+    path, offered = f"/perks/{made['id']}", {"is_offered": True}
+    answer = await shop.api.call("PATCH", path, shop.hq, json=offered, headers={"If-Match": '"1"'})
+    assert answer.status_code == 200, answer.text
+    return {"partner": code, "agency": agency, "perk": made["id"]}
+
+
+async def _ruled(shop: Shop, dealer: str) -> Body:
+    """A chapter's frame, and a draft of its own within it; a tier."""
+    frame = (await _post(shop, "/rule-frames", _FRAME | {"dealer_code": dealer}))["id"]
+    budget = (await _post(shop, "/points/budgets", _budget(dealer)))["code"]
+    tier = (await _post(shop, "/tiers", _tier()))["code"]
+    return {
+        "frame": frame, "rule": (await _post(shop, "/rules", _rule(dealer)))["id"], "budget": budget, "tier": tier,
+    }  # fmt: skip
+
+
+def _tier() -> Body:
+    serial = next(serials)
+    return {"code": f"t{serial}", "label_zh": "金卡", "label_en": "Gold", "threshold": serial}
+
+
+async def _suspected(shop: Shop, dealer: str) -> str:
+    """A signal about a dealer."""
+    found = """INSERT INTO signal (id, kind, key, dealer_code, member_ids, facts, weight, status, found_at, seen_at,
+                                   version)
+               VALUES (gen_random_uuid(), 'referral_ring', $1, $1, '{}', '{"members": 2}', 2, 'open', $2, $2, 1)
+               RETURNING id"""
+    return str(await shop.pool.fetchval(found, dealer, NOW))
+
+
+_list_months = (f"{2000 + number // 12}-{number % 12 + 1:02}" for number in count())
+
+
+def _list_asked(dealer: str) -> Body:
+    return {"month": next(_list_months), "dealer_code": dealer}
+
+
+def _incentive(dealer: str) -> Body:
+    example = {"fields": {"source": "delivery"}, "on": "2026-11-10", "fen": 100}
+    terms = {"trigger": "enrolment", "amount_fen": "100", "valid_from": "2026-11-01", "examples": [example]}
+    return {
+        "code": f"i{next(serials)}", "label_zh": "奖励", "label_en": "Incentive", "dealer_code": dealer, "terms": terms,
+    }  # fmt: skip
+
+
+def _budget(dealer: str) -> Body:
+    return {"code": f"b{next(serials)}", "name": "预算", "dealer_code": dealer, "period": "month", "points": 100}
 
 
 async def _requested(shop: Shop, dealer: str, material: str) -> str:
@@ -440,6 +563,281 @@ async def _shipped(world: World, target: Target, role: Role) -> Target:
     return target
 
 
+async def _drafted(world: World, target: Target, _: Role) -> Target:
+    return target._replace(rule=(await _post(world.shop, "/rules", _rule(target.dealer)))["id"])
+
+
+async def _published(world: World, target: Target, role: Role, *, drafted: bool = False) -> Target:
+    target = target if drafted else await _drafted(world, target, role)
+    path, first = f"/rules/{target.rule}/publication", {"If-Match": '"1"'}
+    assert (await world.api.call("POST", path, world.shop.hq, headers=first)).status_code == 200
+    return target
+
+
+async def _cased(world: World, target: Target, role: Role) -> Target:
+    """An answer to a survey of its own that headquarters is to look at first."""
+    name = f"s{next(serials)}"
+    says: dict[str, Any] = {
+        "trigger": "survey_answered", "condition": f'event.survey == "{name}"', "amount": "5",
+        "hold_for_review": "true", "stacking": None, "caps": {},
+        "examples": [
+            {"fields": {"survey": name}, "dealer": {"code": target.dealer}, "on": str(NOW.date()), "points": 5}
+        ],
+    }  # fmt: skip
+    draft = _rule(target.dealer) | {"dealer_code": None}
+    made = await _post(world.shop, "/rules", draft | {"definition": draft["definition"] | says})
+    await _published(world, target._replace(rule=made["id"]), role, drafted=True)
+    event = {
+        "trigger": "survey_answered", "key": name, "member_id": str(target.member.id), "dealer_code": target.dealer,
+        "fields": {"survey": name},
+    }  # fmt: skip
+    return target._replace(case=(await _post(world.shop, "/points/earnings", event))["cases"][0])
+
+
+async def _explained(world: World, target: Target, role: Role) -> Target:
+    """An earning of an order, by the rule for orders."""
+    await _post(world.shop, "/repair-orders", _order(target))
+    page = await _send(world.shop, "GET", f"/members/{target.member.id}/postings")
+    earning = next(one for one in page["items"] if one["cause"].startswith("repair_order:"))
+    return target._replace(earning=str(earning["posting_no"]))
+
+
+async def _tiered(world: World, target: Target, _: Role) -> Target:
+    return target._replace(tier=(await _post(world.shop, "/tiers", _tier()))["code"])
+
+
+async def _framed(world: World, target: Target, role: Role) -> Target:
+    target = await _chapter(world, target, role)
+    frame = await _post(world.shop, "/rule-frames", _FRAME | {"dealer_code": target.dealer})
+    return target._replace(frame=frame["id"])
+
+
+async def _pooled(world: World, target: Target, _: Role) -> Target:
+    """A coupon whose codes are uploaded."""
+    return target._replace(reward=await _reward(world.shop, _gift(target) | {"kind": "coupon", "codes": "pool"}))
+
+
+async def _couponed(world: World, target: Target, role: Role) -> Target:
+    """A coupon whose code a new member has."""
+    target = await _member(world, target, role)
+    coupon = await _reward(world.shop, _gift(target) | {"kind": "coupon", "codes": "own", "is_counted": False})
+    token = world.api.token(Role.MEMBER, member=target.member.id)
+    order = await _post(world.shop, "/members/me/reward-orders", {"reward_id": coupon}, token)
+    return target._replace(reward=coupon, reward_code=order["codes"][0])
+
+
+async def _vouchered(world: World, target: Target, role: Role) -> Target:
+    """A voucher that a new member has claimed."""
+    target = await _member(world, target, role)
+    token = world.api.token(Role.MEMBER, member=target.member.id)
+    made = await _post(world.shop, "/members/me/vouchers", {"perk_id": target.perk}, token)
+    return target._replace(voucher=made["id"], voucher_code=made["code"])
+
+
+async def _offline(world: World, target: Target, role: Role) -> Target:
+    """The list by which a till works without a connection."""
+    clerk = world.api.token(Role.PARTNER_CLERK, partner=target.partner)
+    return target._replace(offline_list=(await _send(world.shop, "GET", "/vouchers/offline", token=clerk))["token"])
+
+
+async def _wished(world: World, target: Target, role: Role) -> Target:
+    """A gift that a new member has ordered."""
+    target = await _member(world, target, role)
+    token = world.api.token(Role.MEMBER, member=target.member.id)
+    order = await _post(world.shop, "/members/me/reward-orders", {"reward_id": target.reward}, token)
+    return target._replace(reward_order=order["id"])
+
+
+async def _granted_wish(world: World, target: Target, role: Role) -> Target:
+    target = await _wished(world, target, role)
+    await _post(world.shop, f"/reward-orders/{target.reward_order}/confirmation", {})
+    return target
+
+
+async def _sent_wish(world: World, target: Target, role: Role) -> Target:
+    target = await _granted_wish(world, target, role)
+    await _post(world.shop, f"/reward-orders/{target.reward_order}/shipment", _SHIPMENT)
+    return target
+
+
+async def _planned(world: World, target: Target, _: Role) -> Target:
+    return target._replace(event=(await _post(world.shop, "/events", _event(target)))["id"])
+
+
+async def _put_forward(world: World, target: Target, _: Role) -> Target:
+    """A proposal that its dealer's manager, the region and headquarters have each a part of to decide on."""
+    lines = [
+        {"kind": "money", "payer": payer, "purpose": "餐饮", "planned": 1}
+        for payer in ("hq", f"dealer:{target.dealer}")
+    ]
+    event = (await _post(world.shop, "/events", _event(target) | {"lines": lines}))["id"]
+    await _post(world.shop, f"/events/{event}/proposal", {})
+    return target._replace(event=event)
+
+
+def _lived(*deeds: str) -> "Making":
+    """An event that costs nothing, as far as these steps take it; it is today's when it takes place."""
+
+    async def make(world: World, target: Target, role: Role) -> Target:
+        target = await _planned(world, target, role)
+        for deed in ("proposal", "decisions", *deeds):
+            if deed == "holding":
+                await world.shop.pool.execute(
+                    "UPDATE club_event SET starts_at = $2 WHERE id = $1", UUID(target.event), NOW
+                )
+            await _post(world.shop, f"/events/{target.event}/{deed}", _DEEDS.get(deed, {}))
+        return target
+
+    return make
+
+
+async def _begun(world: World, target: Target, role: Role) -> Target:
+    target = await _lived("publication", "opening", "closing")(world, target, role)
+    await world.shop.pool.execute("UPDATE club_event SET starts_at = $2 WHERE id = $1", UUID(target.event), NOW)
+    return target
+
+
+async def _called_off(world: World, target: Target, role: Role) -> Target:
+    target = await _planned(world, target, role)
+    await _post(world.shop, f"/events/{target.event}/cancellation", _REASON)
+    return target
+
+
+async def _opened_for(world: World, target: Target, role: Role) -> Target:
+    """An event that a new member, who is the caller, can register for."""
+    target = await _lived("publication", "opening")(world, target, role)
+    return target._replace(member=await world.shop.member(dealer=target.dealer))
+
+
+async def _registered(world: World, target: Target, role: Role) -> Target:
+    target = await _opened_for(world, target, role)
+    whom = {"member_id": str(target.member.id)}
+    made = await _post(world.shop, f"/events/{target.event}/registrations", whom)
+    await world.shop.pool.execute("UPDATE registration SET fee_fen = 100 WHERE id = $1", UUID(made["id"]))
+    return target._replace(registration=made["id"])
+
+
+def _standing(status: str) -> "Making":
+    """A registration that waits, or has an offer, while there are seats."""
+
+    async def make(world: World, target: Target, role: Role) -> Target:
+        target = await _registered(world, target, role)
+        await world.shop.pool.execute(
+            "UPDATE registration SET status = $2, offered_until = $3 WHERE id = $1",
+            UUID(target.registration), status, NOW + timedelta(hours=1),
+        )  # fmt: skip
+        return target
+
+    return make
+
+
+async def _at_the_door(world: World, target: Target, role: Role) -> Target:
+    """A registration for an event that begins now."""
+    target = await _registered(world, target, role)
+    await world.shop.pool.execute("UPDATE club_event SET starts_at = $2 WHERE id = $1", UUID(target.event), NOW)
+    listed = await _send(world.shop, "GET", f"/events/{target.event}/check-in-list")
+    return target._replace(offline_list=listed["token"])
+
+
+async def _came(world: World, target: Target, role: Role) -> Target:
+    target = await _at_the_door(world, target, role)
+    made = await _post(world.shop, f"/events/{target.event}/check-ins", _scan(target))
+    return target._replace(check_in=made["id"])
+
+
+async def _told(world: World, target: Target, _: Role) -> Target:
+    """Something the member was told about an event."""
+    told = """INSERT INTO event_notice (id, event_id, member_id, kind, at)
+              VALUES (gen_random_uuid(), $1, $2, 'changed', $3) RETURNING id"""
+    notice = await world.shop.pool.fetchval(told, UUID(target.event), target.member.id, NOW)
+    return target._replace(notice=str(notice))
+
+
+async def _invited(world: World, target: Target, role: Role) -> Target:
+    target = await _lived("publication")(world, target, role)
+    told = """INSERT INTO invitation (event_id, member_id, is_control, invited_by, invited_at)
+              VALUES ($1, $2, false, 'x', $3)"""
+    await world.shop.pool.execute(told, UUID(target.event), target.member.id, NOW)
+    return target
+
+
+async def _surveyed(world: World, target: Target, role: Role) -> Target:
+    """A member who came, and said how it was."""
+    target = await _came(world, target, role)
+    for deed in ("closing", "holding"):
+        await _post(world.shop, f"/events/{target.event}/{deed}", {})
+    said = "INSERT INTO survey_answer (event_id, member_id, score, answered_at) VALUES ($1, $2, 8, $3)"
+    await world.shop.pool.execute(said, UUID(target.event), target.member.id, NOW)
+    return target
+
+
+async def _pictured(world: World, target: Target, role: Role) -> Target:
+    target = await _lived("publication", "opening", "closing", "holding")(world, target, role)
+    answer = await world.api.call("POST", f"/events/{target.event}/photos", world.shop.hq, **_PNG)
+    assert answer.status_code == 201, answer.text
+    return target._replace(photo=answer.json()["id"])
+
+
+def _of_kind(kind: str, make: "Making", *deeds: str) -> "Making":
+    """An event of a kind, on which these are done after it was made."""
+
+    async def made(world: World, target: Target, role: Role) -> Target:
+        target = await make(world, target, role)
+        await world.shop.pool.execute(
+            "UPDATE club_event SET kind = $2, starts_at = $3 WHERE id = $1", UUID(target.event), kind, NOW
+        )
+        for deed in deeds:
+            await _post(world.shop, f"/events/{target.event}/{deed}", _GATHERING.get(deed, lambda _: {})(target))
+        return target
+
+    return made
+
+
+async def _bidding(world: World, target: Target, role: Role) -> Target:
+    """A lot that the caller, if it is a member, may bid for."""
+    target = await _of_kind("auction", _registered)(world, target, role)
+    bidder = target.member
+    if role is Role.MEMBER and target.dealer != world.own.dealer:
+        bidder = world.own.member
+        await _post(world.shop, f"/events/{target.event}/registrations", {"member_id": str(bidder.id)})
+    await world.shop.earn(bidder, 100)
+    made = await _post(world.shop, f"/events/{target.event}/lots", _lot(target))
+    return target._replace(lot=made["id"])
+
+
+async def _bid_over(world: World, target: Target, role: Role) -> Target:
+    target = await _bidding(world, target, role)
+    await world.shop.pool.execute("UPDATE auction_lot SET closes_at = $2 WHERE id = $1", UUID(target.lot), NOW)
+    return target
+
+
+async def _day_off(world: World, target: Target, _: Role) -> Target:
+    await _send(world.shop, "PUT", f"/holidays/days/{target.day}", _HOLIDAY)
+    return target
+
+
+def _lot(_: Target) -> Body:
+    return {"name": "车模", "start_points": 1, "closes_at": str(NOW + timedelta(days=1))}
+
+
+def _invitation(_: Target) -> Body:
+    return {"filter": {"field": "name", "op": "filled"}}
+
+
+def _results(target: Target) -> Body:
+    return {"results": [{"member_id": str(target.member.id), "rank": 1}]}
+
+
+_HOLIDAY = {"is_day_off": True, "name_zh": "休", "name_en": "Off"}
+_DRAW: Body = {"prizes": [{"prize": "茶"}], "entrants": "registered"}
+_GATHERING: dict[str, Callable[[Target], Body]] = {"draw": lambda _: _DRAW, "results": _results}
+
+
+async def _another_year(_: World, target: Target, __: Role) -> Target:
+    """A year for which nothing is set."""
+    return target._replace(year=str(next(_years)))
+
+
 async def _chapter(world: World, target: Target, role: Role) -> Target:
     target = await _dealer(world, target, role)
     await _post(world.shop, f"/dealers/{target.dealer}/chapter", {})
@@ -485,6 +883,50 @@ async def _delivered(world: World, target: Target, _: Role) -> Target:
     return target._replace(delivery=made["id"])
 
 
+async def _closed(world: World, target: Target, role: Role) -> Target:
+    """A miss of the caller's that was closed."""
+    made = await _delivered(world, target, role)
+    await _post(world.shop, f"/deliveries/{made.delivery}/closing", {"reason": "declined"})
+    return made
+
+
+async def _lead(world: World, target: Target, _: Role) -> Target:
+    """A lead of the caller's, if it is a sales consultant; its own referral, if it is the member."""
+    body = _referral(target) | {"consultant": world.accounts[Role.SALES_CONSULTANT][0]}
+    return target._replace(referral=(await _post(world.shop, "/referrals", body))["id"])
+
+
+async def _asked_lead(world: World, target: Target, _: Role) -> Target:
+    token = world.api.token(Role.MEMBER, member=target.member.id)
+    return target._replace(referral=(await _post(world.shop, "/referrals", _referral(target), token))["id"])
+
+
+async def _lost_lead(world: World, target: Target, role: Role) -> Target:
+    target = await _lead(world, target, role)
+    await _post(world.shop, f"/referrals/{target.referral}/feedback", _LOST)
+    return target
+
+
+async def _listed_pay(world: World, target: Target, _: Role) -> Target:
+    """A chapter's list of incentives of a month of its own."""
+    made = await _post(world.shop, "/incentive-lists", _list_asked(target.dealer))
+    return target._replace(incentive_list=made["id"])
+
+
+async def _approved_pay(world: World, target: Target, role: Role) -> Target:
+    target = await _listed_pay(world, target, role)
+    path = f"/incentive-lists/{target.incentive_list}/approval"
+    answer = await world.api.call("POST", path, world.shop.hq, headers={"If-Match": '"1"'})
+    assert answer.status_code == 200, answer.text
+    return target
+
+
+async def _appealed_lead(world: World, target: Target, role: Role) -> Target:
+    target = await _lost_lead(world, target, role)
+    await _post(world.shop, f"/referrals/{target.referral}/appeal", _REASON)
+    return target
+
+
 async def _deliveries_sent(world: World, target: Target, role: Role) -> Target:
     """A file of the caller's own; a care director sends the foreign one, and the one an auditor looks at."""
     is_own = target.dealer == world.own.dealer and role is not Role.AUDITOR
@@ -511,6 +953,63 @@ async def _signed_in(world: World, target: Target, role: Role) -> Target:
 
 Making = Callable[[World, Target, Role], Awaitable[Target]]
 FRESH: dict[str, Making] = {
+    "check_ins_create": _at_the_door,
+    "check_ins_offline_list": _at_the_door,
+    "check_ins_undo": _came,
+    "check_ins_upload": _at_the_door,
+    "registrations_accept": _standing("offered"),
+    "registrations_cancel": _registered,
+    "registrations_change": _registered,
+    "registrations_change_mine": _registered,
+    "registrations_create": _opened_for,
+    "registrations_get": _registered,
+    "registrations_list": _registered,
+    "registrations_mine": _registered,
+    "registrations_pay": _registered,
+    "registrations_promote": _standing("waiting"),
+    "registrations_register": _opened_for,
+    "registrations_seats": _registered,
+    "registrations_ticket": _registered,
+    "registrations_ticket_code": _registered,
+    "registrations_why": _registered,
+    "registrations_why_mine": _registered,
+    "registrations_withdraw": _registered,
+    "event_budgets_grant": _another_year,
+    "event_costs_note": _called_off,
+    "event_budgets_own": _another_year,
+    "event_draws_draw": _of_kind("draw", _registered, "draw", "closing", "holding"),
+    "event_draws_get": _of_kind("draw", _lived("publication"), "draw"),
+    "event_draws_prepare": _of_kind("draw", _lived("publication")),
+    "event_invitations_preview": _lived("publication"),
+    "event_invitations_send": _lived("publication"),
+    "event_lots_bids": _bidding,
+    "event_lots_close": _bid_over,
+    "event_lots_offer": _of_kind("auction", _lived("publication")),
+    "event_photos_add": _lived("publication", "opening", "closing", "holding"),
+    "event_photos_get": _pictured,
+    "event_photos_remove": _pictured,
+    "event_results_give": _of_kind("contest", _registered, "closing", "holding"),
+    "holidays_drop": _day_off,
+    "my_bids_make": _bidding,
+    "my_draws_get": _of_kind("draw", _lived("publication"), "draw"),
+    "my_events_calendar_file": _lived("publication"),
+    "my_invitations_answer": _invited,
+    "my_lots_list": _bidding,
+    "my_results_get": _of_kind("contest", _registered, "closing", "holding", "results"),
+    "my_surveys_get": _surveyed,
+    "my_surveys_give": _surveyed,
+    "event_notices_read": _told,
+    "event_reports_file": _lived("publication", "opening", "closing", "holding"),
+    "event_reports_get": _lived("publication", "opening", "closing", "holding", "report"),
+    "event_reports_return": _lived("publication", "opening", "closing", "holding", "report"),
+    "event_reports_settle": _lived("publication", "opening", "closing", "holding", "report"),
+    "events_cancel": _planned,
+    "events_close": _lived("publication", "opening"),
+    "events_decide": _put_forward,
+    "events_hold": _begun,
+    "events_open": _lived("publication"),
+    "events_propose": _planned,
+    "events_publish": _lived(),
     "calls_close": _to_call,
     "calls_create": _to_call,
     "calls_list": _to_call,
@@ -528,11 +1027,13 @@ FRESH: dict[str, Making] = {
     "claims_decide": _claiming,
     "claims_object": _claimed,
     "claims_withdraw": _claiming,
+    "deliveries_cancel": _delivered,
     "deliveries_close": _delivered,
     "deliveries_get": _delivered,
     "deliveries_import_read": _deliveries_sent,
     "deliveries_import_rejected": _deliveries_sent,
     "deliveries_list": _delivered,
+    "deliveries_reopen": _closed,
     "deliveries_update": _delivered,
     "disputes_answer": _disputed,
     "holds_capture": _held,
@@ -569,9 +1070,56 @@ FRESH: dict[str, Making] = {
     "recruitment_consultants": _delivered,
     "recruitment_misses": _delivered,
     "redemptions_redeem": _member,
+    "referrals_appeal": _lost_lead,
+    "referrals_confirm": _asked_lead,
+    "referrals_decide": _appealed_lead,
+    "referrals_get": _lead,
+    "referrals_list": _lead,
+    "referrals_refuse": _asked_lead,
+    "referrals_report": _lead,
+    "referrals_steps": _lead,
+    "referrals_withdraw": _lead,
     "redemptions_refund": _redeemed,
     "redemptions_send_code": _member,
+    "reward_orders_cancel": _wished,
+    "reward_orders_confirm": _wished,
+    "reward_orders_deliver": _granted_wish,
+    "reward_orders_get": _wished,
+    "reward_orders_list": _wished,
+    "reward_orders_mine": _wished,
+    "reward_orders_order": _member,
+    "reward_orders_place": _member,
+    "reward_orders_return": _sent_wish,
+    "reward_orders_ship": _granted_wish,
+    "rewards_upload_codes": _pooled,
+    "rewards_use_code": _couponed,
+    "perk_figures_dealers": _vouchered,
+    "vouchers_check": _vouchered,
+    "vouchers_claim": _member,
+    "vouchers_claim_for": _member,
+    "vouchers_list": _vouchered,
+    "vouchers_mine": _vouchered,
+    "vouchers_qr": _vouchered,
+    "vouchers_report": _offline,
+    "vouchers_return": _vouchered,
+    "vouchers_use": _vouchered,
+    "cases_approve": _cased,
+    "cases_get": _cased,
+    "cases_list": _cased,
+    "cases_refuse": _cased,
+    "members_posting_why": _explained,
+    "rule_frames_create": _chapter,
+    "rule_frames_delete": _framed,
+    "rules_publish": _drafted,
+    "incentive_lists_approve": _listed_pay,
+    "incentive_lists_export": _listed_pay,
+    "incentive_lists_get": _listed_pay,
+    "incentive_lists_lines": _listed_pay,
+    "incentive_lists_list": _listed_pay,
+    "incentive_lists_pay": _approved_pay,
+    "rules_retire": _published,
     "segments_delete": _saved,
+    "tiers_delete": _tiered,
     "statements_confirm": _statement,
     "statements_pay": _confirmed,
     "transfers_accept": _coming,
@@ -588,9 +1136,25 @@ FRESH: dict[str, Making] = {
 
 _REASON = {"reason": "说明"}
 _FILTER = {"field": "status", "op": "is", "value": "active"}
+_PARTNER: Body = {"name": "茶馆", "category": "restaurant", "valid_from": "2026-01-01"}
+_PERK: Body = {"name": "下午茶", "valid_from": "2026-01-01"}
 _LINES = {"Content-Type": "application/x-ndjson"}
+_PNG: Body = {
+    "content": bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63606060000000"
+        "040001f61738550000000049454e44ae426082"
+    ),
+    "headers": {"Content-Type": "image/png"},
+}
 _PDF: Body = {"content": b"%PDF-1.7", "headers": {"Content-Type": "application/pdf"}}
 _SHIPMENT = {"carrier": "顺丰", "tracking_no": "SF1234567890"}
+_FRAME: Body = {
+    "triggers": ["repair_order"], "most_points_an_award": 100, "most_points_a_member_month": 100,
+    "most_expiry_months": 24,
+}  # fmt: skip
+_REPORT = {"guests": 20, "summary": "顺利"}
+_DEEDS: dict[str, Body] = {"decisions": {"decision": "approved"}, "report": _REPORT}
+_years = count(2027)
 _PASSWORD = "correct horse battery 马"
 
 
@@ -611,12 +1175,36 @@ def _order(target: Target) -> Body:
     }  # fmt: skip
 
 
+def _scan(target: Target) -> Body:
+    return {"nonce": f"scan-{next(serials)}", "registration_id": target.registration}
+
+
+def _event(target: Target) -> Body:
+    day = NOW + timedelta(days=20)
+    return {
+        "dealer_code": target.dealer, "title": "采摘", "purpose": "关爱老车主", "event_class": "care",
+        "kind": "fruit_picking", "place": "平谷", "starts_at": str(day), "ends_at": str(day + timedelta(hours=6)),
+        "registration_opens_at": str(NOW), "registration_closes_at": str(day), "capacity": 30, "expected_guests": 25,
+        "is_open": True, "year": 2026,
+    }  # fmt: skip
+
+
 def _delivery(target: Target) -> Body:
     serial = next(serials)
     return {
         "dealer_code": target.dealer, "vin": car(serial), "delivered_on": str(NOW.date()), "owner_kind": "individual",
         "owner_name": "王芳", "phone": f"135{serial:08d}",
     }  # fmt: skip
+
+
+def _referral(target: Target) -> Body:
+    return {
+        "referrer_no": target.member.member_no, "buyer_name": "赵敏", "buyer_phone": f"138{next(serials):08d}",
+        "may_contact": True, "dealer_code": target.dealer,
+    }  # fmt: skip
+
+
+_LOST = {"status": "lost", "note": "说明"}
 
 
 def _claim(vin: str) -> Body:
@@ -653,12 +1241,36 @@ def _segment(target: Target) -> Body:
     return {"name": f"s{next(serials)}", "filter": _FILTER, "dealer_code": target.dealer}
 
 
+def _rule(dealer: str) -> Body:
+    definition = {
+        "trigger": "repair_order", "amount": "1", "funders": [{"party": "dealer", "percent": "100"}],
+        "expiry": {"kind": "rolling_months", "months": 24}, "caps": {"per_order": 1, "per_member_month": 1},
+        "valid_from": "2026-11-01",
+        "examples": [{"fields": {"kind": "repair", "paid_fen": 1}, "on": "2026-11-21", "points": 1}],
+    }  # fmt: skip
+    named = {"code": f"r{next(serials)}", "label_zh": "规则", "label_en": "Rule", "dealer_code": dealer}
+    return named | {"definition": definition}
+
+
+def _tried(target: Target) -> Body:
+    """A draft of a dealer on a month."""
+    draft = {name: value for name, value in _rule(target.dealer).items() if not name.startswith("label_")}
+    return {"month": "2026-10", "dealer_code": target.dealer, "rules": [draft]}
+
+
 def _officer(_: Target) -> Body:
     return {"office": "activities", "name": "李", "since": str(NOW.date())}
 
 
 def _material() -> Body:
     return {"name": f"茶杯{next(serials)}", "kind": "gift", "unit": "件"}
+
+
+def _gift(target: Target) -> Body:
+    return {
+        "kind": "gift", "name": f"茶杯{next(serials)}", "dealer_code": target.dealer, "prices": [{"points": 1}],
+        "valid_from": "2026-01-01", "is_counted": True,
+    }  # fmt: skip
 
 
 def _transfer(_: Target) -> Body:
@@ -708,6 +1320,7 @@ BODIES: dict[str, Callable[[Target], Body]] = {
         "code": f"DE{next(serials)}", "region_code": target.region, "has_after_sales": True,
     },
     "dealers_update": lambda _: {"name": "店"},
+    "deliveries_cancel": lambda _: _REASON,
     "deliveries_close": lambda _: {"reason": "declined"},
     "deliveries_record": _delivery,
     "deliveries_update": lambda _: {"model": "Sedan"},
@@ -715,6 +1328,7 @@ BODIES: dict[str, Callable[[Target], Body]] = {
     "holds_capture": lambda _: {"points": 1},
     "holds_create": _spend,
     "household_add": lambda _: _PERSON,
+    "household_update": lambda _: {"drives": True},
     "intervals_create": lambda _: {"model": f"m{next(serials)}", "months": 6},
     "intervals_update": lambda _: {"months": 12},
     "documents_create": lambda _: {"title": "规定"},
@@ -757,7 +1371,84 @@ BODIES: dict[str, Callable[[Target], Body]] = {
     "redemptions_redeem": _spend,
     "redemptions_refund": lambda _: {"points": 1, "reason": "说明"},
     "redemptions_send_code": lambda target: {"member_id": str(target.member.id), "points": 10},
+    "referrals_appeal": lambda _: _REASON,
+    "referrals_appeal_refusal": lambda target: _referral(target) | {"buyer_phone": target.member.phone} | _REASON,
+    "referrals_decide": lambda _: {"granted": False} | _REASON,
+    "referrals_refuse": lambda _: _REASON,
+    "referrals_register": _referral,
+    "referrals_report": lambda _: _LOST,
+    "referrals_withdraw": lambda _: _REASON,
     "regions_create": lambda _: {"code": f"R{next(serials)}", "name": "区"},
+    "reward_orders_cancel": lambda _: _REASON,
+    "reward_orders_order": lambda target: {"reward_id": target.reward},
+    "reward_orders_place": lambda target: {
+        "reward_id": target.reward, "member_id": str(target.member.id), "code": target.code or "000000",
+    },
+    "reward_orders_return": lambda _: _REASON | {"is_restocked": True},
+    "reward_orders_ship": lambda _: _SHIPMENT,
+    "rewards_change_stock": lambda _: {"change": 1} | _REASON,
+    "rewards_create": _gift,
+    "rewards_update": lambda _: {"name": "新茶杯"},
+    "agencies_create": lambda _: {"code": f"A{next(serials)}", "name": "代理"},
+    "agencies_update": lambda _: {"name": "新代理"},
+    "partners_add_block": lambda _: {"points": 1, "amount_fen": 1, "reference": "B-1"},
+    "partners_create": lambda target: _PARTNER | {"code": f"P{next(serials)}", "dealer_code": target.dealer},
+    "partners_update": lambda _: {"place": "杭州"},
+    "perks_create": lambda target: _PERK | {"partner_code": target.partner},
+    "perks_update": lambda _: {"terms": "两人份"},
+    "vouchers_check": lambda target: {"code": target.voucher_code},
+    "vouchers_claim": lambda target: {"perk_id": target.perk},
+    "vouchers_claim_for": lambda target: {"perk_id": target.perk, "member_id": str(target.member.id)},
+    "vouchers_report": lambda target: {
+        "token": target.offline_list, "uses": [{"code": "2222-2222-2222", "used_on": str(NOW.date())}],
+    },
+    "vouchers_use": lambda target: {"code": target.voucher_code},
+    "rewards_use_code": lambda target: {"code": target.reward_code},
+    "rewards_upload_codes": lambda _: {"codes": [f"TEA-{next(serials)}"]} | _REASON,
+    "event_budgets_grant": lambda _: {"money_fen": 1, "points": 1},
+    "event_draws_draw": lambda _: {"public_value": "1"},
+    "event_draws_prepare": lambda _: _DRAW,
+    "event_invitations_preview": _invitation,
+    "event_invitations_send": _invitation,
+    "event_lots_offer": _lot,
+    "event_results_give": _results,
+    "holidays_set": lambda _: _HOLIDAY,
+    "my_bids_make": lambda _: {"points": 1},
+    "my_invitations_answer": lambda _: {"answer": "yes"},
+    "my_surveys_give": lambda _: {"score": 9},
+    "event_budgets_own": lambda _: {"money_fen": 1, "points": 1},
+    "event_reports_file": lambda _: _REPORT,
+    "event_reports_return": lambda _: _REASON,
+    "check_ins_create": _scan,
+    "check_ins_undo": lambda _: _REASON,
+    "check_ins_upload": lambda target: {
+        "token": target.offline_list, "device": "pad", "scans": [_scan(target) | {"at": str(NOW)}],
+    },
+    "registrations_create": lambda target: {"member_id": str(target.member.id)},
+    "registrations_change": lambda _: {"companions": []},
+    "registrations_change_mine": lambda _: {"companions": []},
+    "registrations_pay": lambda _: {"reference": "1"},
+    "registrations_promote": lambda _: _REASON,
+    "registrations_register": lambda target: {"event_id": target.event},
+    "events_cancel": lambda _: _REASON,
+    "events_create": _event,
+    "events_decide": lambda _: {"decision": "refused"} | _REASON,
+    "events_update": lambda _: {"place": "顺义"},
+    "budgets_create": lambda target: _budget(target.dealer),
+    "budgets_update": lambda _: {"points": 200},
+    "cases_approve": lambda _: _REASON,
+    "cases_refuse": lambda _: _REASON,
+    "rule_frames_create": lambda target: _FRAME | {"dealer_code": target.dealer},
+    "rule_frames_update": lambda _: {"most_expiry_months": 24},
+    "rules_create": lambda target: _rule(target.dealer),
+    "incentive_rules_create": lambda target: _incentive(target.dealer),
+    "incentive_lists_draw_up": lambda target: {"month": "2026-10", "dealer_code": target.dealer},
+    "incentive_lists_pay": lambda _: {"reference": "工资"},
+    "signals_judge": lambda _: {"status": "cleared"} | _REASON,
+    "accounts_set_phones": lambda _: {"phones": []},
+    "rules_retire": lambda _: {},
+    "rules_what_if": _tried,
+    "rules_update": lambda _: {"label_en": "Rule"},
     "segments_create": _segment,
     "segments_preview": lambda _: {"filter": _FILTER},
     "segments_update": lambda _: {"filter": _FILTER},
@@ -770,6 +1461,10 @@ BODIES: dict[str, Callable[[Target], Body]] = {
     "vehicles_search": lambda target: {"vin": target.member.vin},
     "vehicles_update": lambda _: {"insurance_ends_on": "2027-10-31"},
     "targets_set": lambda _: {"members": 100},
+    "tier_programme_update": lambda _: {"warn_days": 60},
+    "tiers_create": lambda _: _tier(),
+    "tiers_give": lambda target: {"tier": target.tier, "held_until": "2026-12-31"} | _REASON,
+    "tiers_update": lambda _: {"label_en": "Tier"},
     "transfers_ask": _transfer,
     "transfers_refuse": lambda _: _REASON,
     "transfers_withdraw": lambda _: _REASON,
@@ -783,7 +1478,9 @@ VERSIONS = {
     "chapters_update": "/dealers/{code}/chapter",
     "dealers_update": "/dealers/{code}",
     "deliveries_update": "/deliveries/{delivery_id}",
+    "events_update": "/events/{event_id}",
     "documents_update": "/documents/{document_id}",
+    "household_update": "/members/{member_id}/household/{person_id}",
     "intervals_update": "/service-intervals/{interval_id}",
     "materials_update": "/materials/{material_id}",
     "members_update": "/members/{member_id}",
@@ -791,6 +1488,20 @@ VERSIONS = {
     "privacy_correct": "/members/{member_id}",
     "profiles_update": "/members/{member_id}/profile",
     "recruitment_plan_set": "/recruitment/plan/{period}/{dealer_code}",
+    "rewards_update": "/rewards/{reward_id}",
+    "agencies_update": "/agencies/{agency_code}",
+    "partners_update": "/partners/{partner_code}",
+    "perks_update": "/perks/{perk_id}",
+    "budgets_update": "/points/budgets/{budget_code}",
+    "rule_frames_delete": "/rule-frames/{frame_id}",
+    "rule_frames_update": "/rule-frames/{frame_id}",
+    "rules_publish": "/rules/{rule_id}",
+    "incentive_rules_end": "/incentive-rules/{incentive_rule_id}",
+    "incentive_lists_approve": "/incentive-lists/{incentive_list_id}",
+    "incentive_lists_pay": "/incentive-lists/{incentive_list_id}",
+    "signals_judge": "/signals/{signal_id}",
+    "rules_retire": "/rules/{rule_id}",
+    "rules_update": "/rules/{rule_id}",
     "segments_delete": "/segments/{segment_id}",
     "segments_update": "/segments/{segment_id}",
     "staff_update": "/accounts/{account_id}",
@@ -798,6 +1509,8 @@ VERSIONS = {
     "officers_remove": "/officers/{officer_id}",
     "officers_update": "/officers/{officer_id}",
     "targets_set": "/dealers/{code}/chapter/targets/{target_period}",
+    "tier_programme_update": "/tier-programme",
+    "tiers_update": "/tiers/{tier_code}",
 }
 """Where the version stands that an operation's If-Match has to name."""
 
@@ -811,6 +1524,9 @@ LISTS: dict[str, Callable[[Target], str]] = {
     "completeness_list": lambda target: f'"dealer_code":"{target.dealer}"',
     "dealers_list": lambda target: f'"code":"{target.dealer}"',
     "deliveries_list": lambda target: target.delivery,
+    "event_budgets_list": lambda target: f'"dealer_code":"{target.dealer}"',
+    "events_list": lambda target: target.event,
+    "registrations_list": lambda target: target.registration,
     "material_requests_list": lambda target: target.request,
     "members_list": lambda target: str(target.member.id),
     "members_search": lambda target: str(target.member.id),
@@ -821,9 +1537,30 @@ LISTS: dict[str, Callable[[Target], str]] = {
     "recruitment_consultants": lambda target: f'"dealer_code":"{target.dealer}"',
     "recruitment_misses": lambda target: target.delivery,
     "recruitment_plan": lambda target: f'"dealer_code":"{target.dealer}"',
+    "referrals_list": lambda target: target.referral,
     "regions_list": lambda target: f'"code":"{target.region}"',
     "reports_network": lambda target: f'"{target.region}":',
+    "reports_referrals": lambda target: f'"{target.region}":',
     "reports_ranking": lambda target: f'"code":"{target.dealer}"',
+    "reward_orders_list": lambda target: target.reward_order,
+    "reward_orders_mine": lambda target: target.reward_order,
+    "partners_list": lambda target: f'"code":"{target.partner}"',
+    "perk_figures_dealers": lambda target: f'"dealer_code":"{target.dealer}"',
+    "perk_figures_partners": lambda target: f'"partner_code":"{target.partner}"',
+    "partners_accounts": lambda target: f'"partner_code":"{target.partner}"',
+    "perks_list": lambda target: target.perk,
+    "perks_offers": lambda target: target.perk,
+    "vouchers_list": lambda target: target.voucher,
+    "vouchers_mine": lambda target: target.voucher,
+    "rewards_list": lambda target: target.reward,
+    "rewards_offers": lambda target: target.reward,
+    "rule_frames_list": lambda target: target.frame,
+    "budgets_list": lambda target: target.budget,
+    "cases_list": lambda target: target.case,
+    "rules_list": lambda target: target.rule,
+    "incentive_rules_list": lambda target: target.incentive_rule,
+    "incentive_lists_list": lambda target: target.incentive_list,
+    "signals_list": lambda target: target.signal,
     "segments_list": lambda target: target.segment,
     "segments_preview": lambda target: str(target.member.id),
     "statements_list": lambda target: target.statement,
@@ -833,10 +1570,14 @@ LISTS: dict[str, Callable[[Target], str]] = {
 """Lists, and what they show of a target to whom they show it."""
 
 
+NEW = {"registrations_change", "registrations_change_mine"}
+"""What these change is made for the call."""
+
+
 async def version(world: World, operation: str, parameters: dict[str, str]) -> str:
     """The ETag that an operation on an existing record has to name."""
     if operation not in VERSIONS:
-        return '"0"'
+        return '"1"' if operation in NEW else '"0"'
     path = VERSIONS[operation].format(**parameters)
     return str((await world.api.call("GET", path, world.shop.hq)).headers["ETag"])
 
@@ -913,6 +1654,8 @@ def content_of(operation: str, body: Body, method: str) -> Body:
     """A body as httpx takes it."""
     if operation == "documents_upload":
         return dict(_PDF)
+    if operation == "event_photos_add":
+        return dict(_PNG)
     if operation == "members_import":
         header = ",".join(MEMBER_COLUMNS).encode()
         return {"content": header, "headers": {"Content-Type": "text/csv"}}

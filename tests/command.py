@@ -1,4 +1,4 @@
-"""The `club` command as a user starts it: a process of its own, in a data folder of its own."""
+"""The `club` command: run within this process, or as a user starts it, in a data folder of its own."""
 
 import os
 import shutil
@@ -9,16 +9,37 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
+import pytest
+from typer.testing import CliRunner
+
+from app import cli
+from tests.api import DATA_KEY
 
 CLUB = str(Path(sys.executable).with_name("club"))
 PATIENCE = 60
 """Seconds, for a busy machine."""
+
+Result = Any  # click's, which typer keeps to itself
+Command = Callable[..., Result]
+
+
+def surround(monkeypatch: pytest.MonkeyPatch, dsn: str, data_dir: Path) -> None:
+    """Set what a command within this process finds: a database, a data folder, the tests' data key, no secret."""
+    monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
+    monkeypatch.setenv("CLUB_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("CLUB_DATA_KEYS", DATA_KEY)
+    monkeypatch.delenv("CLUB_SECRET", raising=False)
+
+
+def invoke(*arguments: object, typed: str = "") -> Result:
+    """Run a command within this process."""
+    return CliRunner().invoke(cli.app, list(map(str, arguments)), input=typed)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 A template is migrated once a run; `dsn` is a database of one test module, made from it and dropped afterwards.
 """
 
+import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,7 @@ from app.core.db import Database
 from app.core.vault import vault_of
 from app.wiring import open_books
 from tests.api import SETTINGS, Api, running_api
+from tests.command import Command, invoke, surround
 from tests.shop import Shop
 
 
@@ -47,6 +49,11 @@ async def _execute(dsn: str, sql: str) -> None:
         await connection.execute(sql)
     finally:
         await connection.close()
+
+
+def execute(dsn: str, sql: str) -> None:
+    """Run statements, from a test that is not async itself."""
+    asyncio.run(_execute(dsn, sql))
 
 
 @asynccontextmanager
@@ -105,3 +112,10 @@ async def api(dsn: str) -> AsyncIterator[Api]:
 async def shop(api: Api) -> Shop:
     """The module's small network."""
     return await Shop.open(api)
+
+
+@pytest.fixture
+def command(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command within this process, on the module's database."""
+    surround(monkeypatch, dsn, tmp_path / "data")
+    return invoke

@@ -69,7 +69,8 @@ async def ask(world: World, entry: Access, role: Role, target: Target) -> httpx.
     parameters = target.parameters(entry.operation)
     member = target.member if target.dealer == world.own.dealer else world.own.member
     body = asking.BODIES.get(entry.operation, lambda _: {})(target)
-    version = await asking.version(world, entry.operation, parameters) if target is not NOWHERE else '"0"'
+    is_there = target is not NOWHERE or "{" not in entry.path
+    version = await asking.version(world, entry.operation, parameters) if is_there else '"0"'
     sent = asking.content_of(entry.operation, body, entry.method)
     headers = sent.pop("headers", {}) | {"If-Match": version, "Idempotency-Key": f"asked-{next(asking.serials)}"}
     params = {"limit": "200"} if entry.operation in asking.LISTS else {}
@@ -84,6 +85,8 @@ def _is_missing(answer: httpx.Response) -> bool:
         return asking.problem_of(answer) == "/problems/order-refused"  # of a dealer that there is not
     if answer.status_code == 422:
         return bool(NOT_THERE & {error["code"] for error in answer.json()["errors"]})
+    if answer.status_code == 409:
+        return asking.problem_of(answer) == "/problems/list-not-ours"  # sealed for another's device
     return answer.status_code == 404 and asking.problem_of(answer) == "/problems/not-found"
 
 

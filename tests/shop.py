@@ -83,6 +83,11 @@ class Shop:
         body = {"member_id": str(member.id), "points": points, "order_no": "RO-1"} | fields
         return await self.post("/redemptions", body, token, key=key)
 
+    async def partner(self, code: str, name: str) -> None:
+        """A national partner; one that is there already stays."""
+        body = {"code": code, "name": name, "category": "hotel", "valid_from": "2026-01-01"}
+        assert (await self.post("/partners", body, self.hq))[0] in {201, 409}
+
     async def code(self, member: Person) -> str:
         """What the member's app shows now."""
         status, shown = await self.get("/redemptions/code", self.api.token(Role.MEMBER, member=member.id))

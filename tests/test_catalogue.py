@@ -14,7 +14,11 @@ from app.core.problems import Problem
 from tests import generated
 
 ZH, EN = texts(Language.ZH), texts(Language.EN)
-OTHER_SECTIONS = {"field", "warning", "sms", "export", "filter", "timeline", "import-fault", "import-right"}
+OTHER_SECTIONS = {
+    "field", "warning", "sms", "export", "filter", "timeline", "import-fault", "import-right", "unreadable",
+    "unreadable-row", "trigger", "rule_field", "signal", "event_notice", "event_draft",
+    "event_file", "event_kind", "event_class",
+}  # fmt: skip
 
 
 def _placeholders(text: str) -> set[str]:

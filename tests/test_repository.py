@@ -103,6 +103,17 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert lost == []
 
 
+def test_pages_name_refusals_as_they_are() -> None:
+    statuses = {kind.type: str(kind.status) for kind in generated.problem_kinds()}
+    named = [
+        (page.name, status, kind)
+        for page in (ROOT / "docs").glob("*.md")
+        for status, kind in re.findall(r"\b([45]\d\d) `([a-z-]+)`", page.read_text(encoding="utf-8"))
+    ]
+    assert named
+    assert [entry for entry in named if statuses.get(entry[2]) != entry[1]] == []
+
+
 def _leads_somewhere(target: Path, anchor: str) -> bool:
     if not target.exists() or not anchor:
         return target.exists()

@@ -101,6 +101,11 @@ OF_MEMBER = (
        SELECT gen_random_uuid(), vin, 100, since, 'staff', false, 'me', $2 FROM ownership WHERE member_id = $1""",
     """INSERT INTO vehicle_claim (id, vin, claimant_id, bought_on, proof, status, asked_by, asked_at)
        VALUES (gen_random_uuid(), 'LJCPCBLCX11000237', $1, '2026-11-01', '发票', 'asked', 'me', $2)""",
+    """INSERT INTO tier_change (member_id, kind, day, at, by) VALUES ($1, 'set', '2026-11-01', $2, 'hq')""",
+    """WITH t AS (INSERT INTO tier (code, label_zh, label_en, threshold, version)
+                  VALUES ('gold', '金卡', 'Gold', 1000, 1) ON CONFLICT DO NOTHING)
+       INSERT INTO member_tier (member_id, tier_code, since, held_until)
+       SELECT $1, 'gold', '2026-11-01', '2027-11-30' WHERE $2::timestamptz IS NOT NULL""",
     """INSERT INTO transfer (id, member_id, from_dealer_code, reason, status, asked_as, asked_by, asked_at, answer_by)
        SELECT gen_random_uuid(), id, dealer_code, '搬家', 'asked', 'member', member_no, $2, '2026-12-05'
          FROM member WHERE id = $1""",
@@ -148,6 +153,70 @@ OF_DEALER = (
                   SELECT id, 1, 'application/pdf', 0, '', '', 'hq', $3 FROM d RETURNING document_id)
        INSERT INTO document_reading (id, document_id, number, reader, place, at)
        SELECT document_id, document_id, 1, 'me', $2, $3 FROM v""",
+    """INSERT INTO rule_frame (id, dealer_code, triggers, most_points_an_award, most_points_a_member_month,
+                               most_expiry_months, is_self_funded, version)
+       SELECT $1, $2, '{birthday}', 1, 1, 1, true, 1 WHERE $3::timestamptz IS NOT NULL""",
+    """WITH r AS (INSERT INTO rule (id, code, dealer_code, label_zh, label_en, created_by, created_at, version)
+                  VALUES ($1, 'r-' || $2, $2, '规则', 'Rule', 'me', $3, 1) RETURNING id)
+       INSERT INTO rule_version (rule_id, version, status, definition, valid_from)
+       SELECT id, 1, 'draft', '{}', $3::timestamptz::date FROM r""",
+    """WITH r AS (INSERT INTO reward (id, kind, dealer_code, name, prices, covers, valid_from, image_urls, codes,
+                                      is_offered, stock, reserved, issued, version)
+                  VALUES ($1, 'coupon', $2, '券', '[]', '{}', '2026-01-01', '{}', 'pool', true, 1, 0, 1, 1)
+                  RETURNING id, dealer_code),
+            w AS (INSERT INTO reward_movement (id, reward_id, change, reason, at, by)
+                  SELECT id, id, 1, 'x', $3, 'me' FROM r),
+            o AS (INSERT INTO reward_order (id, reward_id, member_id, wallet_id, dealer_code, quantity, points,
+                                            money_fen, status, hold_no, held_until, placed_by, placed_at, is_restocked)
+                  SELECT r.id, r.id, m.id, m.id, dealer_code, 1, 1, 0, 'held', 1, $3, 'me', $3, false
+                    FROM r JOIN member m USING (dealer_code) RETURNING id, reward_id)
+       INSERT INTO reward_code (id, reward_id, code, order_id, given_at) SELECT id, reward_id, 'x', id, $3 FROM o""",
+    """WITH e AS (INSERT INTO club_event (id, dealer_code, title, purpose, event_class, kind, place, starts_at, ends_at,
+                                         registration_opens_at, registration_closes_at, capacity, expected_guests,
+                                         fee_points, fee_fen, is_open, queue, questions, year, status, round,
+                                         created_by, version)
+                  VALUES ($1, $2, '活动', '关爱', 'care', 'other', '店', $3, $3::timestamptz + interval '1 day', $3,
+                          $3::timestamptz + interval '1 hour', 1, 1, 0, 0, true, 'strict', '[]', 2026, 'draft', 0,
+                          'me', 1)
+                  RETURNING id, dealer_code),
+            s AS (INSERT INTO event_step (id, event_id, to_status, by, at) SELECT id, id, 'draft', 'me', $3 FROM e),
+            u AS (INSERT INTO event_support (event_id, dealer_code) SELECT id, dealer_code FROM e),
+            l AS (INSERT INTO event_budget_line (id, event_id, kind, payer, purpose, planned)
+                  SELECT id, id, 'money', 'hq', 'x', 1 FROM e),
+            a AS (INSERT INTO event_approval (id, event_id, round, part, decision, beyond_fen, beyond_points, by, at)
+                  SELECT id, id, 1, 'rest', 'approved', 0, 0, 'hq', $3 FROM e),
+            b AS (INSERT INTO chapter_budget (id, dealer_code, year, purse, money_fen, points, version)
+                  SELECT id, dealer_code, 2026, 'hq', 1, 1, 1 FROM e),
+            r AS (INSERT INTO event_report (event_id, guests, summary, filed_by, filed_at)
+                  SELECT id, 1, 'x', 'me', $3 FROM e)
+       INSERT INTO event_notice (id, event_id, member_id, kind, at)
+       SELECT e.id, e.id, m.id, 'changed', $3 FROM e JOIN member m USING (dealer_code)""",
+    """WITH g AS (INSERT INTO registration (id, event_id, member_id, status, party, queue_no, fee_points, fee_fen,
+                                            is_walk_up, request_hash, registered_by, registered_at, version)
+                  SELECT $1, e.id, m.id, 'registered', 2, 1, 0, 0, false, '', 'me', $3, 1
+                    FROM club_event e JOIN member m USING (dealer_code) WHERE e.dealer_code = $2
+                  RETURNING id, event_id),
+            c AS (INSERT INTO companion (id, registration_id, name, is_minor) SELECT id, id, '', false FROM g),
+            q AS (INSERT INTO queue_decision (id, event_id, registration_id, kind, free, needed, by, at)
+                  SELECT id, event_id, id, 'offered', 1, 1, 'me', $3 FROM g)
+       INSERT INTO check_in (id, event_id, registration_id, nonce, at, by, recorded_at)
+       SELECT id, event_id, id, 'x', $3, 'me', $3 FROM g""",
+    """WITH a AS (INSERT INTO agency (code, name, version) VALUES ('A' || $2, '代理', 1) RETURNING code),
+            p AS (INSERT INTO partner (code, name, category, dealer_code, valid_from, agency_code, agency_percent,
+                                       is_prepaid, reserve_points, low_points, version)
+                  SELECT 'P' || $2, '茶馆', 'restaurant', $2, '2026-01-01', code, 5, true, 0, 0, 1 FROM a
+                  RETURNING code, dealer_code),
+            b AS (INSERT INTO partner_block (id, partner_code, points, amount_fen, commission_fen, reference, at, by)
+                  SELECT $1, code, 1, 1, 0, 'x', $3, 'me' FROM p),
+            k AS (INSERT INTO perk (id, partner_code, name, valid_from, blackout, days, points, value_fen, shares,
+                                    hands_over, is_offered, claimed, version)
+                  SELECT $1, code, '茶', '2026-01-01', '{}', 1, 0, 1, '[]', '{}', true, 1, 1 FROM p
+                  RETURNING id, partner_code),
+            v AS (INSERT INTO voucher (id, perk_id, partner_code, member_id, wallet_id, dealer_code, code, status,
+                                       points, value_fen, commission_fen, claimed_at, expires_on)
+                  SELECT k.id, k.id, partner_code, m.id, m.id, m.dealer_code, $2, 'claimed', 0, 1, 0, $3, '2026-12-31'
+                    FROM k JOIN member m ON m.dealer_code = $2 RETURNING id)
+       INSERT INTO voucher_share (voucher_id, party, fen) SELECT id, 'HQ', 1 FROM v""",
     """INSERT INTO chapter_target (dealer_code, period, members, version)
        SELECT $2, to_char($3::timestamptz, 'YYYY'), 100, 1 WHERE $1::uuid IS NOT NULL""",
 )
@@ -188,12 +257,39 @@ WALLS = {
     "vehicle_mileage": (2, 1, 1, 1, 0, 1),
     "vehicle_claim": (2, 1, 1, 1, 0, 1),
     "transfer": (2, 1, 1, 1, 0, 1),
+    "member_tier": (2, 1, 1, 1, 0, 1),
+    "tier_change": (2, 1, 1, 1, 0, 1),
     "chapter_officer": (2, 1, 1, 1, 0, 0),
     "chapter_target": (2, 1, 1, 1, 0, 0),
+    "rule": (3, 3, 3, 3, 3, 3),  # what earns points is no secret; to write is another policy
+    "rule_version": (3, 2, 2, 2, 1, 1),  # the default rule is everybody's, drafts are their chapters'
+    "rule_frame": (2, 1, 1, 1, 0, 0),
     "material_request": (2, 1, 1, 1, 0, 0),
     "material_request_line": (2, 1, 1, 1, 0, 0),
     "material_movement": (2, 1, 1, 1, 0, 0),
     "document_reading": (2, 1, 1, 1, 0, 0),
+    "agency": (2, 0, 0, 0, 0, 0),
+    "partner": (2, 2, 2, 2, 2, 2),  # so are partners and perks
+    "partner_block": (2, 1, 1, 1, 0, 0),
+    "perk": (2, 2, 2, 2, 2, 2),
+    "voucher": (2, 1, 1, 1, 0, 1),
+    "voucher_share": (2, 1, 1, 1, 0, 1),
+    "reward": (2, 2, 2, 2, 2, 2),  # what is to be had is no secret; to write is another policy
+    "reward_movement": (2, 1, 1, 1, 0, 0),
+    "reward_order": (2, 1, 1, 1, 0, 1),
+    "reward_code": (2, 1, 1, 1, 0, 1),
+    "club_event": (2, 1, 1, 1, 0, 0),  # drafts; published ones are no secret
+    "event_step": (2, 1, 1, 1, 0, 0),
+    "event_support": (2, 1, 1, 1, 0, 0),
+    "event_budget_line": (2, 1, 1, 1, 0, 0),
+    "event_approval": (2, 1, 1, 1, 0, 0),
+    "chapter_budget": (2, 1, 1, 1, 0, 0),
+    "event_report": (2, 1, 1, 1, 0, 0),
+    "event_notice": (2, 1, 1, 1, 0, 1),
+    "registration": (2, 1, 1, 1, 0, 1),
+    "companion": (2, 1, 1, 1, 0, 1),
+    "queue_decision": (2, 1, 1, 1, 0, 1),
+    "check_in": (2, 1, 1, 1, 0, 1),
     "ledger.member_balance": (2, 1, 1, 1, 0, 1),
     "ledger.lot": (4, 2, 2, 2, 0, 2),
     "ledger.hold": (2, 1, 1, 1, 0, 1),
@@ -203,8 +299,9 @@ WALLS = {
 }
 
 OPEN = {
-    "region", "dealer", "chapter", "vehicle", "service_interval", "order_rule", "privacy_notice",
-    "tally", "sign_in_attempt", "material", "document", "document_version",
+    "region", "dealer", "chapter", "former_chapter", "vehicle", "service_interval", "privacy_notice",
+    "tally", "sign_in_attempt", "material", "document", "document_version", "tier", "tier_programme",
+    "holiday", "event_draw", "auction_lot",
     "ledger.period", "ledger.rollup", "ledger.rollup_watermark",
     "alembic_version", "pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics",
 }  # fmt: skip

@@ -22,7 +22,8 @@ CREATE POLICY reach ON recruitment_plan TO club_app USING (
 GRANT SELECT, INSERT, UPDATE ON delivery, recruitment_plan TO club_app;
 """
 
-# of all chapters: who joins one may have got the car from another, whose rows the session under way may not see
+# of all chapters: who joins one may have got the car from another, whose rows the session under way may not see;
+# who was merged (0027 adds the column, and no row is matched before) has become another
 MATCHING = """
 CREATE FUNCTION match_deliveries(p_vins text[]) RETURNS void
 -- planned for the cars at hand: one from the counter, thousands from a file, into a table that was empty a minute ago
@@ -39,9 +40,9 @@ BEGIN
   UPDATE public.delivery d
      SET member_id = m.id, matched_on = m.joined_on, matched_by = 'phone',
          owner_name = NULL, phone = NULL, phone_index = NULL
-    FROM public.member m
+    FROM public.member n JOIN public.member m ON m.id = coalesce(n.merged_into, n.id)
    WHERE d.vin = ANY (p_vins) AND d.owner_kind = 'individual' AND d.matched_on IS NULL
-     AND m.phone_index = d.phone_index AND m.status <> 'left';
+     AND n.phone_index = d.phone_index AND m.status <> 'left';
 END $$;
 COMMENT ON FUNCTION match_deliveries IS
   'The membership of each individual owner''s car: by VIN the first owner who is a member, else who has the phone number. What the delivery told of the owner is the member''s to keep from then on.';

@@ -100,28 +100,6 @@ CREATE TRIGGER forget_merges AFTER UPDATE ON member FOR EACH ROW
   WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION forget_merges();
 """
 
-# as 0019 has it, but that who was merged has become another
-DELIVERIES = """
-CREATE OR REPLACE FUNCTION match_deliveries(p_vins text[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-BEGIN
-  UPDATE public.delivery d
-     SET member_id = o.member_id, matched_on = o.joined_on, matched_by = 'vin',
-         owner_name = NULL, phone = NULL, phone_index = NULL
-    FROM (SELECT DISTINCT ON (o.vin) o.vin, o.member_id, m.joined_on
-            FROM public.ownership o JOIN public.member m ON m.id = o.member_id
-           WHERE o.vin = ANY (p_vins) AND m.status <> 'left' ORDER BY o.vin, o.since, o.id) o
-   WHERE d.vin = o.vin AND d.owner_kind = 'individual'
-     AND (d.matched_on IS NULL OR d.matched_by = 'phone' AND d.member_id <> o.member_id);
-  UPDATE public.delivery d
-     SET member_id = m.id, matched_on = m.joined_on, matched_by = 'phone',
-         owner_name = NULL, phone = NULL, phone_index = NULL
-    FROM public.member n JOIN public.member m ON m.id = coalesce(n.merged_into, n.id)
-   WHERE d.vin = ANY (p_vins) AND d.owner_kind = 'individual' AND d.matched_on IS NULL
-     AND n.phone_index = d.phone_index AND m.status <> 'left';
-END $$;
-"""
-
 
 def upgrade() -> None:
     run_script(LEDGER)
@@ -135,7 +113,6 @@ def upgrade() -> None:
     )
     _merges()
     run_script(MERGES)
-    run_script(DELIVERIES)
 
 
 def _merges() -> None:

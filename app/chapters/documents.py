@@ -13,11 +13,11 @@ from app.chapters.documents_models import Document, DocumentReading, DocumentVer
 from app.chapters.documents_rules import MEDIA_TYPES, is_a
 from app.chapters.documents_schemas import DocumentCreate, DocumentUpdate
 from app.core.actors import Actor
+from app.core.editing import edit
 from app.core.problems import (
     InvalidPayload,
     NotFound,
     PayloadTooLarge,
-    PreconditionFailed,
     UnsupportedMediaType,
 )
 
@@ -51,11 +51,7 @@ async def update(
         NotFound, PreconditionFailed.
     """
     found = await document(session, actor, document_id, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(found, name, value)
-    found.version += 1
+    edit(found, body.model_dump(exclude_unset=True), version)
     await session.flush()
     return found
 

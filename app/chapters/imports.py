@@ -45,18 +45,19 @@ class Network:
 
 
 async def import_dealers(
-    db: Database, rows: Iterator[Row], *, now: datetime, opened_on: date | None = None
+    db: Database, rows: Iterator[Row], *, now: datetime, opened_on: date | None = None, dry_run: bool = False
 ) -> tuple[Report, list[Rejection]]:
     """Take the file's dealers into the network, in one transaction.
 
     Args:
         opened_on: the day the file's chapters opened; today (China) unless the past is being loaded.
+        dry_run: judge and write, then undo.
 
     Raises:
         Unreadable: the file as a whole cannot be read; nothing was taken.
     """
     report, rejections = Report(), []
-    async with db.transaction() as connection:
+    async with db.transaction(undo=dry_run) as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
         network = Network(await queries.region_names(connection), await queries.known_dealers(connection))
         for row in rows:

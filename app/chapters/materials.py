@@ -3,7 +3,7 @@
 Whoever changes several things locks the chapter first, then requests, then materials by id.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -18,6 +18,8 @@ from app.chapters.materials_models import Material, MaterialMovement, MaterialRe
 from app.chapters.materials_queries import LineShown
 from app.chapters.materials_rules import REQUEST_TRANSITIONS, RequestStatus
 from app.chapters.materials_schemas import (
+    Approval,
+    DifferingLine,
     MaterialCreate,
     MaterialUpdate,
     Receipt,
@@ -28,7 +30,8 @@ from app.chapters.materials_schemas import (
 from app.chapters.problems import MaterialExists, StockShort
 from app.core.actors import Actor
 from app.core.db import broken_constraint
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import edit
+from app.core.problems import InvalidPayload, NotFound
 from app.core.transitions import require_step
 
 CLOSED = "the chapter was closed"
@@ -76,11 +79,7 @@ async def update(session: AsyncSession, material_id: UUID, body: MaterialUpdate,
         MaterialExists: the name is in use.
     """
     found = await _locked(session, material_id)
-    if found.version != version:
-        raise PreconditionFailed
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(found, name, value)
-    found.version += 1
+    edit(found, body.model_dump(exclude_unset=True), version)
     await _flush(session)
     return found
 
@@ -184,17 +183,34 @@ async def request(session: AsyncSession, actor: Actor, request_id: UUID) -> Show
     return await _shown(session, found)
 
 
-async def approve(session: AsyncSession, actor: Actor, request_id: UUID, *, now: datetime) -> Shown:
-    """Take what a request asks for out of the stock, all of it or nothing.
+async def approve(session: AsyncSession, actor: Actor, request_id: UUID, body: Approval, *, now: datetime) -> Shown:
+    """Take what is approved of a request out of the stock, all of it or nothing.
 
     Raises:
         NotFound, WrongStatus.
-        StockShort: there is less of a material than is asked for.
+        StockShort: there is less of a material than is approved.
+        InvalidPayload: more than was asked for, nothing at all, or less without a reason.
     """
     found = await _step(session, actor, request_id, RequestStatus.APPROVED)
+    lines = await _lines(session, found)
+    approved = _differing(body.differing, {line.material_id: line.quantity for line in lines})
+    for line in lines:
+        line.approved = approved[line.material_id]
+    _require_said(lines, body)
     await _book(session, [found], actor, now, sign=-1)
-    _decide(found, actor, now)
+    _decide(found, actor, now, body.reason)
     return await _shown(session, found)
+
+
+def _require_said(lines: Sequence[MaterialRequestLine], body: Approval) -> None:
+    for index, line in enumerate(body.differing):
+        asked = next(one.quantity for one in lines if one.material_id == line.material_id)
+        if line.quantity > asked:
+            raise InvalidPayload.at(f"/differing/{index}/quantity", "less_than_equal", le=asked)
+    if not any(line.approved for line in lines):
+        raise InvalidPayload.at("/differing", "approval_empty")
+    if body.reason is None and any(line.approved != line.quantity for line in lines):
+        raise InvalidPayload.at("/reason", "missing")
 
 
 async def refuse(session: AsyncSession, actor: Actor, request_id: UUID, reason: str, *, now: datetime) -> Shown:
@@ -243,30 +259,34 @@ async def receive(session: AsyncSession, actor: Actor, request_id: UUID, body: R
 
     Raises:
         NotFound, WrongStatus.
-        InvalidPayload: a material is not in the shipment or named twice, or what differs is not explained.
+        InvalidPayload: a material was not asked for or is named twice, or what differs is not explained.
     """
     found = await _step(session, actor, request_id, RequestStatus.RECEIVED)
-    with session.no_autoflush:
-        lines = {line.material_id: line for line in await queries.lines(session, [found.id])}
-    arrived = _arrived(body, lines)
-    for line in lines.values():
-        line.received = arrived.get(line.material_id, line.quantity)
-    differs = any(line.received != line.quantity for line in lines.values())
-    if differs and body.difference is None:
+    lines = await _lines(session, found)
+    arrived = _differing(body.differing, {line.material_id: line.approved or 0 for line in lines})
+    for line in lines:
+        line.received = arrived[line.material_id]
+    if body.difference is None and any(line.received != line.approved for line in lines):
         raise InvalidPayload.at("/difference", "difference_missing")
     found.difference, found.received_by, found.received_at = body.difference, actor.subject, now
     return await _shown(session, found)
 
 
-def _arrived(body: Receipt, sent: Collection[UUID]) -> dict[UUID, int]:
-    arrived: dict[UUID, int] = {}
-    for index, line in enumerate(body.differing):
-        if line.material_id not in sent:
+async def _lines(session: AsyncSession, request: MaterialRequest) -> Sequence[MaterialRequestLine]:
+    with session.no_autoflush:
+        return await queries.lines(session, [request.id])
+
+
+def _differing(named: Sequence[DifferingLine], expected: Mapping[UUID, int]) -> dict[UUID, int]:
+    """So many of each material: as expected, but for those named."""
+    told: dict[UUID, int] = {}
+    for index, line in enumerate(named):
+        if line.material_id not in expected:
             raise InvalidPayload.at(f"/differing/{index}/material_id", "unknown_material")
-        if line.material_id in arrived:
+        if line.material_id in told:
             raise InvalidPayload.at(f"/differing/{index}/material_id", "material_repeated")
-        arrived[line.material_id] = line.quantity
-    return arrived
+        told[line.material_id] = line.quantity
+    return dict(expected) | told
 
 
 async def _locked_request(session: AsyncSession, actor: Actor, request_id: UUID) -> MaterialRequest:
@@ -305,8 +325,9 @@ async def _book(
         lines = await queries.lines(session, [request.id for request in requests])
         stocks = await queries.locked_materials(session, {line.material_id for line in lines})
     for line in lines:
-        material = stocks[line.material_id]
-        session.add(_moved(material, sign * line.quantity, actor, now, request_id=line.request_id))
+        if line.approved:
+            change = sign * line.approved
+            session.add(_moved(stocks[line.material_id], change, actor, now, request_id=line.request_id))
 
 
 async def _shown(session: AsyncSession, request: MaterialRequest) -> Shown:

@@ -75,17 +75,19 @@ class MaterialRequest(SQLModel, table=True):
 
 @audited("material_request_line")
 class MaterialRequestLine(SQLModel, table=True):
-    """So many of one material; `received` is what arrived of them."""
+    """So many of one material; `approved` of them are sent, `received` is what arrived."""
 
     __tablename__ = "material_request_line"
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("approved BETWEEN 0 AND quantity", name="approved"),
         CheckConstraint("received >= 0", name="received"),
     )
 
     request_id: UUID = Field(foreign_key="material_request.id", primary_key=True)
     material_id: UUID = Field(foreign_key="material.id", primary_key=True)
     quantity: int
+    approved: int | None = None
     received: int | None = None
 
 

@@ -21,6 +21,7 @@ class LineShown(NamedTuple):
     name: str
     unit: str
     quantity: int
+    approved: int | None
     received: int | None
 
 
@@ -109,13 +110,13 @@ async def lines_shown(session: AsyncSession, request_ids: Collection[UUID]) -> d
     query = (
         select(
             col(line.request_id), col(Material.id), col(Material.name), col(Material.unit), col(line.quantity),
-            col(line.received),
+            col(line.approved), col(line.received),
         )
         .join(Material, col(Material.id) == col(line.material_id))
         .where(col(line.request_id).in_(request_ids))
         .order_by(col(Material.id))
     )  # fmt: skip
     found: dict[UUID, list[LineShown]] = {request_id: [] for request_id in request_ids}
-    for request_id, material_id, name, unit, quantity, received in await session.execute(query):
-        found[request_id].append(LineShown(material_id, name, unit, quantity, received))
+    for request_id, *shown in await session.execute(query):
+        found[request_id].append(LineShown._make(shown))
     return found

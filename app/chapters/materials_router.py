@@ -10,6 +10,7 @@ from app.chapters import materials_queries as queries
 from app.chapters.materials import Shown
 from app.chapters.materials_rules import RequestStatus
 from app.chapters.materials_schemas import (
+    Approval,
     MaterialCreate,
     MaterialRead,
     MaterialUpdate,
@@ -166,9 +167,11 @@ async def material_requests_get(request_id: UUID, actor: Reader, session: Sessio
 
 
 @router.post("/material-requests/{request_id}/approval", responses=STEP | documented(WrongStatus, StockShort))
-async def material_requests_approve(request_id: UUID, actor: Keeper, session: Session, now: Now) -> RequestRead:
-    """Promise all that a request asks for: it leaves the stock now."""
-    return _request(await materials.approve(session, actor, request_id, now=now))
+async def material_requests_approve(
+    request_id: UUID, actor: Keeper, session: Session, now: Now, body: Approval | None = None
+) -> RequestRead:
+    """Promise what a request asks for, or less of it: it leaves the stock now. Without a body, all of it."""
+    return _request(await materials.approve(session, actor, request_id, body or Approval(differing=[]), now=now))
 
 
 @router.post("/material-requests/{request_id}/refusal", responses=STEP)

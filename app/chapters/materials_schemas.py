@@ -10,7 +10,6 @@ from app.chapters.materials_rules import MaterialKind, RequestStatus
 from app.core.schemas import Input, Line, Name, Reason, may_be_left_out
 
 Quantity = Annotated[int, Field(ge=1, le=100_000)]
-Arrived = Annotated[int, Field(ge=0, le=100_000)]
 Unit = Annotated[Line, StringConstraints(max_length=20), Field(examples=["件"])]
 TrackingNo = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{4,40}$"), Field(examples=["SF1234567890"])]
 
@@ -91,27 +90,38 @@ class Shipment(Input):
     tracking_no: TrackingNo
 
 
-class ArrivedLine(Input):
-    """What arrived of one material."""
+class DifferingLine(Input):
+    """So many of one material, or none of it."""
 
     material_id: UUID
-    quantity: Arrived
+    quantity: Annotated[int, Field(ge=0, le=100_000)]
+
+
+Differing = Annotated[list[DifferingLine], Field(default_factory=list, max_length=50)]
+
+
+class Approval(Input):
+    """What is sent: as it was asked for, but for less of the materials named here, and why it is less."""
+
+    differing: Differing
+    reason: Reason | None = Field(default=None, description="required when less is approved")
 
 
 class Receipt(Input):
-    """What arrived: as it was shipped, but for the materials named here, and why these differ."""
+    """What arrived: as it was approved, but for the materials named here, and why these differ."""
 
-    differing: Annotated[list[ArrivedLine], Field(default_factory=list, max_length=50)]
+    differing: Differing
     difference: Reason | None = Field(default=None, description="required when something differs")
 
 
 class RequestLineRead(BaseModel):
-    """So many of one material; `received` is null until the receipt."""
+    """So many of one material; `approved` and `received` are null until then."""
 
     material_id: UUID
     name: str
     unit: str
     quantity: int
+    approved: int | None
     received: int | None
 
 

@@ -41,7 +41,7 @@ class Chapter(SQLModel, table=True):
     """The club of one dealer (经销商分会); a dealer has none or one.
 
     It is there on a day from `opened_on` on and before `closed_on`: a closed one is nobody's to join. Opened again, it
-    is the same row with a later first day.
+    is the same row with a later first day, and `FormerChapter` has the time before.
     """
 
     __tablename__ = "chapter"
@@ -52,6 +52,17 @@ class Chapter(SQLModel, table=True):
     opened_on: date
     closed_on: date | None = None
     version: int = 1
+
+
+class FormerChapter(SQLModel, table=True):
+    """When a chapter was there before it was opened again, for figures of the past; its days as `Chapter` has them."""
+
+    __tablename__ = "former_chapter"
+    __table_args__ = (CheckConstraint("closed_on > opened_on", name="order"),)
+
+    dealer_code: str = text_field(primary_key=True, foreign_key="chapter.dealer_code")
+    opened_on: date = Field(primary_key=True)
+    closed_on: date
 
 
 @audited("officer", personal=("name",))

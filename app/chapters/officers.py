@@ -12,6 +12,7 @@ from app.chapters.officer_schemas import OfficerCreate, OfficerUpdate, TargetSet
 from app.chapters.problems import OfficeTaken
 from app.chapters.rules import HELD_BY_ONE, overlap
 from app.core.actors import Actor
+from app.core.editing import require_version
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
 
 
@@ -87,8 +88,7 @@ async def _for_change(session: AsyncSession, actor: Actor, officer_id: UUID, ver
     found = await officer(session, actor, officer_id)
     await _held(session, actor, found.dealer_code)
     await session.refresh(found)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     return found
 
 

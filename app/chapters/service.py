@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters import queries
-from app.chapters.models import Chapter, Dealer, Region
+from app.chapters.models import Chapter, Dealer, FormerChapter, Region
 from app.chapters.problems import ChapterExists, DealerExists, RegionExists
 from app.chapters.queries import DealerRow
 from app.chapters.schemas import (
@@ -24,7 +24,8 @@ from app.chapters.schemas import (
 from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import broken_constraint, unrestricted
-from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed, Problem
+from app.core.editing import edit, require_version
+from app.core.problems import Forbidden, InvalidPayload, NotFound, Problem
 from app.identity import accounts, credentials
 from app.identity import queries as identity_queries
 from app.identity import service as identity
@@ -137,6 +138,10 @@ async def _open_again(session: AsyncSession, former: Chapter, name: str | None, 
         raise ChapterExists
     if opened_on < former.closed_on:
         raise InvalidPayload.at("/opened_on", "date_too_early", earliest=former.closed_on)
+    # one closed on its first day was there on none
+    if former.closed_on > former.opened_on:
+        days = {"opened_on": former.opened_on, "closed_on": former.closed_on}
+        session.add(FormerChapter(dealer_code=former.dealer_code, **days))
     former.opened_on, former.closed_on, former.name = opened_on, None, name or former.name
     former.version += 1
     await session.flush()
@@ -221,8 +226,7 @@ async def update_staff(
         PreconditionFailed.
     """
     shown = await _subordinate(session, actor, account_id, now)
-    if shown.account.version != version:
-        raise PreconditionFailed
+    require_version(shown.account, version)
     await accounts.apply(session, actor, shown.account, body.model_dump(exclude_unset=True), now=now)
     return shown
 
@@ -277,9 +281,5 @@ async def _insert(session: AsyncSession, key: str, exists: type[Problem]) -> Non
 
 async def _change(session: AsyncSession, record: Dealer | Chapter, changes: dict[str, object], version: int) -> None:
     await session.refresh(record, with_for_update=True)
-    if record.version != version:
-        raise PreconditionFailed
-    for name, value in changes.items():
-        setattr(record, name, value)
-    record.version += 1
+    edit(record, changes, version)
     await session.flush()

@@ -48,11 +48,23 @@ class Right(StrEnum):
     POINTS_REVERSE = "points:reverse"
     POINTS_CORRECT = "points:correct"
     POINTS_TOTALS = "points:totals"
+    RULES_READ = "rules:read"
+    RULES_WRITE = "rules:write"
+    FRAMES_WRITE = "frames:write"
+    TIERS_WRITE = "tiers:write"
     DELIVERIES_WRITE = "deliveries:write"
     RECRUITMENT_READ = "recruitment:read"
     RECRUITMENT_WRITE = "recruitment:write"
     RECRUITMENT_PLAN = "recruitment:plan"
     REPORTS_READ = "reports:read"
+    REFERRALS_READ = "referrals:read"
+    REFERRALS_WRITE = "referrals:write"
+    REFERRALS_DECIDE = "referrals:decide"
+    INCENTIVES_READ = "incentives:read"
+    INCENTIVES_WRITE = "incentives:write"
+    INCENTIVES_PAY = "incentives:pay"
+    SIGNALS_READ = "signals:read"
+    SIGNALS_DECIDE = "signals:decide"
     COUNTER_SERVE = "counter:serve"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
@@ -66,6 +78,19 @@ class Right(StrEnum):
     ACCOUNTS_WRITE = "accounts:write"
     AUDIT_READ = "audit:read"
     PRIVACY_WRITE = "privacy:write"
+    REWARDS_READ = "rewards:read"
+    REWARDS_WRITE = "rewards:write"
+    REWARDS_FULFIL = "rewards:fulfil"
+    EVENTS_READ = "events:read"
+    EVENTS_WRITE = "events:write"
+    EVENTS_APPROVE = "events:approve"
+    EVENTS_SETTLE = "events:settle"
+    EVENT_MONEY_OWN = "event_money:own"
+    EVENT_MONEY_GRANT = "event_money:grant"
+    PARTNERS_READ = "partners:read"
+    PARTNERS_WRITE = "partners:write"
+    PARTNERS_PREPAY = "partners:prepay"
+    VOUCHERS_VERIFY = "vouchers:verify"
     OWN_CARD = "own:card"
 
 
@@ -120,23 +145,36 @@ PROGRAM_SCOPES = frozenset({
     Right.NETWORK_READ, Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_WRITE, Right.MEMBERS_APPLY,
     Right.POINTS_READ, Right.POINTS_EARN, Right.POINTS_REDEEM, Right.POINTS_REVERSE, Right.ORDERS_READ,
     Right.ORDERS_WRITE, Right.ORDERS_CANCEL, Right.RECORDS_EXPORT, Right.DELIVERIES_WRITE,
-    Right.REPORTS_READ,
+    Right.REPORTS_READ, Right.REFERRALS_READ, Right.REFERRALS_WRITE,
 })  # fmt: skip
 """What a program may be given; the rest is for people."""
 
-_RECRUIT = {Right.RECRUITMENT_READ, Right.RECRUITMENT_WRITE}
+_RECRUIT = {Right.RECRUITMENT_READ, Right.RECRUITMENT_WRITE, Right.REFERRALS_READ, Right.REFERRALS_WRITE}
 _SUPPLIED = {Right.MATERIALS_READ, Right.MATERIALS_REQUEST, Right.DOCUMENTS_READ}
 _VIEW = {
+    Right.INCENTIVES_READ,
+    Right.PARTNERS_READ,
+    Right.EVENTS_READ,
+    Right.RULES_READ,
+    Right.REWARDS_READ,
     Right.MATERIALS_READ, Right.DOCUMENTS_READ,
-    Right.RECRUITMENT_READ, Right.REPORTS_READ,
+    Right.RECRUITMENT_READ, Right.REPORTS_READ, Right.REFERRALS_READ,
     Right.NETWORK_READ, Right.STAFF_READ, Right.MEMBERS_READ, Right.POINTS_READ, Right.ORDERS_READ,
     Right.STATEMENTS_READ,
 }  # fmt: skip
 _COUNTER = {
+    Right.PARTNERS_READ,
+    Right.REWARDS_READ, Right.REWARDS_FULFIL,
     Right.NETWORK_READ, Right.MEMBERS_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY, Right.POINTS_READ,
     Right.POINTS_REDEEM, Right.COUNTER_SERVE, Right.ORDERS_READ, Right.ORDERS_WRITE,
 }  # fmt: skip
 _OPERATE = _RECRUIT | {
+    Right.INCENTIVES_READ, Right.INCENTIVES_WRITE, Right.SIGNALS_READ, Right.SIGNALS_DECIDE,
+    Right.PARTNERS_READ, Right.PARTNERS_WRITE,
+    Right.EVENTS_READ, Right.EVENTS_WRITE, Right.EVENTS_APPROVE, Right.EVENTS_SETTLE, Right.EVENT_MONEY_GRANT,
+    Right.REFERRALS_DECIDE,
+    Right.RULES_READ, Right.RULES_WRITE, Right.FRAMES_WRITE, Right.TIERS_WRITE,
+    Right.REWARDS_READ, Right.REWARDS_WRITE, Right.REWARDS_FULFIL,
     Right.MATERIALS_READ, Right.MATERIALS_WRITE, Right.DOCUMENTS_READ, Right.DOCUMENTS_WRITE,
     Right.MEMBERS_CARE, Right.ATTRIBUTES_WRITE,
     Right.DELIVERIES_WRITE, Right.RECRUITMENT_PLAN, Right.REPORTS_READ,
@@ -147,6 +185,15 @@ _OPERATE = _RECRUIT | {
     Right.STATEMENTS_READ, Right.PRIVACY_WRITE,
 }  # fmt: skip
 _SETTLE = {
+    Right.INCENTIVES_READ,
+    Right.INCENTIVES_PAY,
+    Right.SIGNALS_READ,
+    Right.PARTNERS_READ,
+    Right.PARTNERS_PREPAY,
+    Right.EVENTS_READ,
+    Right.EVENTS_SETTLE,
+    Right.EVENT_MONEY_GRANT,
+    Right.RULES_READ,
     Right.RECORDS_EXPORT,
     Right.POINTS_TOTALS,
     Right.CONTRACTS_READ,
@@ -155,6 +202,11 @@ _SETTLE = {
     Right.SETTLEMENT_RUN,
 }
 _DIRECT = _COUNTER | _RECRUIT | _SUPPLIED | {
+    Right.INCENTIVES_READ, Right.INCENTIVES_WRITE,
+    Right.PARTNERS_WRITE,
+    Right.EVENTS_READ, Right.EVENTS_WRITE,
+    Right.RULES_READ, Right.RULES_WRITE,
+    Right.REWARDS_WRITE,
     Right.MEMBERS_CARE,
     Right.DELIVERIES_WRITE, Right.RECRUITMENT_PLAN, Right.REPORTS_READ,
     Right.CHAPTERS_WRITE, Right.STAFF_READ, Right.STAFF_WRITE, Right.MEMBERS_WRITE, Right.MEMBERS_DECIDE,
@@ -166,18 +218,24 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.HQ_OPERATIONS: frozenset(_OPERATE),
     Role.HQ_FINANCE: frozenset({Right.NETWORK_READ, Right.POINTS_READ, Right.REPORTS_READ} | _SETTLE),
     Role.AUDITOR: frozenset(
-        _VIEW | {Right.RECORDS_EXPORT, Right.POINTS_TOTALS, Right.CONTRACTS_READ, Right.ACCOUNTS_READ, Right.AUDIT_READ}
+        _VIEW
+        | {Right.SIGNALS_READ, Right.RECORDS_EXPORT, Right.POINTS_TOTALS, Right.CONTRACTS_READ}
+        | {Right.ACCOUNTS_READ, Right.AUDIT_READ}
     ),
-    Role.REGIONAL_MANAGER: frozenset(_VIEW),
+    Role.REGIONAL_MANAGER: frozenset(_VIEW | {Right.EVENTS_APPROVE}),
     Role.CARE_DIRECTOR: frozenset(_DIRECT),
-    Role.CARE_STAFF: frozenset(_COUNTER | _RECRUIT | _SUPPLIED | {Right.MEMBERS_CARE}),
-    Role.GENERAL_MANAGER: frozenset(_VIEW | _SUPPLIED),
+    Role.CARE_STAFF: frozenset(
+        _COUNTER | _RECRUIT | _SUPPLIED | {Right.MEMBERS_CARE, Right.EVENTS_READ, Right.EVENTS_WRITE}
+    ),
+    Role.GENERAL_MANAGER: frozenset(
+        _VIEW | _SUPPLIED | {Right.INCENTIVES_PAY, Right.EVENTS_APPROVE, Right.EVENT_MONEY_OWN}
+    ),
     Role.SALES_CONSULTANT: frozenset(_RECRUIT | {Right.NETWORK_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY}),
     Role.SERVICE_ADVISOR: frozenset(_COUNTER),
     Role.FINANCE_CLERK: frozenset(
         {Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM, Right.RECORDS_EXPORT}
     ),
-    Role.PARTNER_CLERK: frozenset(),
+    Role.PARTNER_CLERK: frozenset({Right.VOUCHERS_VERIFY, Right.STATEMENTS_READ}),
     Role.MEMBER: frozenset({Right.OWN_CARD}),
     Role.API_CLIENT: frozenset(),
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 
 class Language(StrEnum):
@@ -31,9 +32,26 @@ def _flat(tree: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:
     return pairs
 
 
+class Phrase(str):
+    """A text that is a figure of others: by itself it is English, in another text it is of that one's language."""
+
+    key: str
+    context: Mapping[str, object]
+
+    def __new__(cls, key: str, **context: object) -> Self:
+        phrase = super().__new__(cls, text(Language.EN, key, context))
+        phrase.key, phrase.context = key, context
+        return phrase
+
+    def said(self, language: Language) -> str:
+        """The text in a language."""
+        return text(language, self.key, self.context)
+
+
 def text(language: Language, key: str, context: Mapping[str, object]) -> str:
     """The text under `key` with its figures filled in."""
-    return texts(language)[key].format_map(context)
+    said = {name: value.said(language) if isinstance(value, Phrase) else value for name, value in context.items()}
+    return texts(language)[key].format_map(said)
 
 
 def preferred(accept_language: str) -> Language:

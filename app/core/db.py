@@ -70,11 +70,12 @@ def _narrow(connection: SyncConnection) -> None:
     """What a session's transaction may read is what its request's caller may: the second wall, in the database."""
     if (actor := acting.get()) is not None:
         dealers = ",".join(sorted(actor.dealers))
-        reach = (actor.reach, dealers, actor.region_code or "", str(actor.member_id or ""), actor.subject)
+        member, partner = str(actor.member_id or ""), actor.partner_code or ""
+        reach = (actor.reach, dealers, actor.region_code or "", member, actor.subject, partner)
         connection.exec_driver_sql(
             "SELECT set_config('club.reach', $1, true), set_config('club.dealer', $2, true),"
             " set_config('club.region', $3, true), set_config('club.member', $4, true),"
-            " set_config('club.subject', $5, true)",
+            " set_config('club.subject', $5, true), set_config('club.partner', $6, true)",
             reach,
         )
 

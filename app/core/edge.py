@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core import http, logs, problems
+from app.core import answers, http, logs, problems
 from app.core.actors import Actor, acting
 from app.core.bodies import Bodies, BodyRefused
 from app.core.problems import Problem, TooManyRequests
@@ -117,7 +117,7 @@ class _AccessLog:
             route=route_of(scope),
             status=status,
             ms=round(ms, 1),
-            request_id=http.request_id.get(),
+            request_id=answers.request_id.get(),
             role=actor.role.value if actor else None,
             subject=blake2b(actor.subject.encode(), key=self.key, digest_size=8).hexdigest() if actor else None,
         )
@@ -149,11 +149,11 @@ def page_policy(page: bytes) -> str:
 
 async def _on_refused_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, BodyRefused)
-    return http.problem_response(request, error.problem)
+    return answers.problem_response(request, error.problem)
 
 
 def install(app: Starlette, settings: Settings) -> None:
-    """Give an app its edge; call it before `http.install`, whose envelope goes around it."""
+    """Give an app its edge; call it before `answers.install`, whose envelope goes around it."""
     app.add_exception_handler(BodyRefused, _on_refused_body)
     app.add_middleware(Edge, settings=settings, rates=Rates(settings))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, or_, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, func, or_, true
 
 from app.core.filters import REST_OF, Condition, Field, Group, Node, Not, Op, Scope, Single, Value, as_it_is
 from app.core.relative_dates import Relative
@@ -73,6 +73,7 @@ _COMPARED: Mapping[Op, Callable[[SQLColumnExpression[Any], Sequence[Any]], Colum
     Op.IS: lambda column, values: column == values[0],
     Op.ONE_OF: lambda column, values: column.in_(values),
     Op.STARTS_WITH: lambda column, values: starts_with(column, values[0]),
+    Op.CONTAINS: lambda column, values: func.strpos(column, values[0]) > 0,
     Op.LESS: lambda column, values: column < values[0],
     Op.AT_MOST: lambda column, values: column <= values[0],
     Op.MORE: lambda column, values: column > values[0],

@@ -40,6 +40,8 @@ def _value_said(known: Field, value: Single, language: Language) -> str:
     match value:
         case bool():
             return text(language, f"filter.bool.{str(value).lower()}", {})
+        case Relative(_, 0):
+            return text(language, "filter.relative.today", {})
         case Relative(unit, steps):
             return text(language, f"filter.relative.{unit}", {"steps": steps})
         case date():

@@ -56,6 +56,7 @@ class Op(StrEnum):
     ONE_OF = "one_of"
     NONE_OF = "none_of"
     STARTS_WITH = "starts_with"
+    CONTAINS = "contains"
     LESS = "less"
     AT_MOST = "at_most"
     MORE = "more"
@@ -67,8 +68,9 @@ class Op(StrEnum):
 
 _ORDERED = (Op.IS, Op.IS_NOT, Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST, Op.BETWEEN, Op.FILLED, Op.EMPTY)
 _NAMED = (Op.IS, Op.IS_NOT, Op.ONE_OF, Op.NONE_OF, Op.FILLED, Op.EMPTY)
+_PARTLY = (Op.STARTS_WITH, Op.CONTAINS)
 OPERATORS: Mapping[Kind, tuple[Op, ...]] = {
-    Kind.TEXT: (*_NAMED, Op.STARTS_WITH),
+    Kind.TEXT: (*_NAMED, *_PARTLY),
     Kind.NUMBER: _ORDERED,
     Kind.MONEY: _ORDERED,
     Kind.DATE: _ORDERED,
@@ -117,7 +119,7 @@ class Field:
         column: the value to compare; null is unknown.
         within: for rows that someone has several of: "one of them is such that"; by default the value is someone's own.
         clean: brings a text into the form in which it is stored.
-        only_whole: of a text that is shown masked, beginnings would tell piece by piece.
+        only_whole: of a text that is shown masked, beginnings and parts would tell piece by piece.
         labels, choice_labels: the words for people; without them the catalogue's under `filter.field` and
             `filter.choice`, which is for fields that do not come from data.
     """
@@ -136,7 +138,7 @@ class Field:
     @property
     def operators(self) -> list[Op]:
         """What can be asked of it."""
-        return [op for op in OPERATORS[self.kind] if not (self.only_whole and op is Op.STARTS_WITH)]
+        return [op for op in OPERATORS[self.kind] if not (self.only_whole and op in _PARTLY)]
 
     def label(self, language: Language) -> str:
         """The field's name for people."""
@@ -177,6 +179,18 @@ class Not:
 
 
 Node = Condition | Group | Not
+
+_FROM_A_DAY = frozenset({Op.MORE, Op.AT_LEAST})
+
+
+def seeks_recent(node: Node) -> bool:
+    """Whether all that it finds has a date from some day on; who came last is then likelier to match."""
+    match node:
+        case Condition(known, op):
+            return known.kind is Kind.DATE and op in _FROM_A_DAY
+        case Group("and", parts):
+            return any(map(seeks_recent, parts))
+    return False
 
 
 # --- reading ---

@@ -27,7 +27,7 @@ BusinessDate = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))
 
 
 PartnerCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_-]{2,32}$"), Field(examples=["HOTEL-01"])]
-"""A partner's code. There is no roll of partners yet to hold it against: its form alone is checked."""
+"""A partner's or an agency's code; where it is read, its form alone is checked."""
 
 
 MONTH_PATTERN = r"^2[0-9]{3}-(0[1-9]|1[0-2])$"

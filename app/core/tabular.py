@@ -13,6 +13,8 @@ from typing import IO, AnyStr, BinaryIO, NamedTuple, TextIO
 from pydantic import BaseModel
 
 from app.core import workbooks
+from app.core.catalogue import Phrase
+from app.core.unreadable import Unreadable, row_fault
 
 csv.field_size_limit(1 << 20)
 MOST_LINE = 8_192
@@ -25,16 +27,12 @@ _SAMPLE = 1 << 18
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-class Unreadable(Exception):
-    """The file as a whole cannot be read; the message says why and what would be right."""
-
-
 class Row(NamedTuple):
     """One data row: its line in the file (the header is line 1) and its cells in the asked order."""
 
     line: int
     cells: list[str]
-    fault: str | None = None
+    fault: Phrase | None = None
 
 
 class Rejection(NamedTuple):
@@ -59,7 +57,7 @@ class Report(BaseModel):
     refused: int = 0
 
 
-def open_rows(path: Path, columns: Sequence[str], *, optional: str | None = None) -> Iterator[Row]:
+def open_rows(path: Path, columns: Sequence[str], *, optional: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of a `.csv`, `.csv.gz` or `.xlsx` file.
 
     Raises:
@@ -69,15 +67,15 @@ def open_rows(path: Path, columns: Sequence[str], *, optional: str | None = None
         with path.open("rb") as file:
             yield from rows_of(file, columns, optional=optional)
     except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror or error}") from error
+        raise Unreadable("missing", path=path, fault=error.strerror or error) from error
 
 
 def rows_of(
-    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: str | None = None
+    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: Sequence[str] = ()
 ) -> Iterator[Row]:
     """The rows of a file, whose first bytes tell a workbook from CSV; cells in the order of `columns`.
 
-    A column that is `optional` comes last, in files that have it.
+    Columns that are `optional` come last, up to the last one that the file has; those it lacks are empty.
 
     Raises:
         Unreadable: a workbook of an old kind or with a password, or as `csv_rows` and `xlsx_rows`.
@@ -85,46 +83,43 @@ def rows_of(
     start = file.read(4)
     file.seek(0)
     if start == workbooks.OLE_START:
-        raise Unreadable("an old workbook (.xls), or one with a password: save it as .xlsx or CSV, without a password")
+        raise Unreadable("old_workbook")
     yield from (xlsx_rows if start == workbooks.ZIP_START else csv_rows)(file, columns, most_mib, optional=optional)
 
 
 def xlsx_rows(
-    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: str | None = None
+    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: Sequence[str] = ()
 ) -> Iterator[Row]:
     """The rows of a workbook's one sheet; cells in the order of `columns`.
 
     Raises:
         Unreadable: no XLSX, several sheets, merged cells, formulas, a column lacking, or too much once unpacked.
     """
-    try:
-        numbered = workbooks.records(file, most_mib)
-        header = [name.strip().lower() for name in next(numbered, (1, list[str]()))[1]]
-        if not header:
-            raise Unreadable(f"the sheet's first row is empty; it must name {', '.join(columns)}")
-        positions, last = _positions(header, columns, optional), 1
-        for number, cells in numbered:
-            if cells:
-                last = number
-                yield _sheet_row(number, cells, len(header), positions)
-            elif number - last > MOST_BLANK:
-                raise Unreadable(f"more than {MOST_BLANK:,} blank lines in a row")
-    except workbooks.NotATable as error:
-        raise Unreadable(str(error)) from error
+    numbered = workbooks.records(file, most_mib)
+    header = [name.strip().lower() for name in next(numbered, (1, list[str]()))[1]]
+    if not header:
+        raise Unreadable("no_header", columns=", ".join(columns))
+    positions, last = _positions(header, columns, optional), 1
+    for number, cells in numbered:
+        if cells:
+            last = number
+            yield _sheet_row(number, cells, len(header), positions)
+        elif number - last > MOST_BLANK:
+            raise Unreadable("blank_lines", limit=MOST_BLANK)
 
 
-def _sheet_row(number: int, cells: list[str], width: int, positions: Sequence[int]) -> Row:
+def _sheet_row(number: int, cells: list[str], width: int, positions: Sequence[int | None]) -> Row:
     if len(cells) > width:
-        return Row(number, cells[:_MOST_CELLS], f"{width} columns expected, {len(cells)} found")
+        return Row(number, cells[:_MOST_CELLS], row_fault("columns", expected=width, found=len(cells)))
     if sum(map(len, cells)) > MOST_LINE:
-        return Row(number, [joined(cells)[:MOST_LINE]], f"longer than {MOST_LINE:,} characters")
+        return Row(number, [joined(cells)[:MOST_LINE]], row_fault("too_long", limit=MOST_LINE))
     # a sheet has no cells behind the last that is filled in
     cells += [""] * (width - len(cells))
-    return Row(number, [_as_meant(cells[at]) for at in positions])
+    return Row(number, list(map(_as_meant, _picked(cells, positions))))
 
 
 def csv_rows(
-    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: str | None = None
+    file: BinaryIO, columns: Sequence[str], most_mib: int | None = None, *, optional: Sequence[str] = ()
 ) -> Iterator[Row]:
     """The rows of a CSV byte stream, gunzipped when it starts like gzip; cells in the order of `columns`.
 
@@ -138,7 +133,7 @@ def csv_rows(
     try:
         yield from _parsed(text, columns, most_mib, optional)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Unreadable(f"damaged gzip: {error}") from error
+        raise Unreadable("gzip_damaged", fault=error) from error
     finally:
         # the file is the caller's to close; when an import broke off it is closed already
         if not buffered.closed:
@@ -195,35 +190,35 @@ def lines(file: IO[AnyStr], end: AnyStr, most_mib: int | None) -> Iterator[AnySt
             piece = file.readline(_PIECE)
             room -= len(piece)
         if room < 0:
-            raise Unreadable(f"more than {most_mib:,} MiB once unpacked: send it in parts")
+            raise Unreadable("too_large", limit_mib=most_mib)
         blank = 0 if text.strip() else blank + 1
         if blank > MOST_BLANK:
-            raise Unreadable(f"more than {MOST_BLANK:,} blank lines in a row")
+            raise Unreadable("blank_lines", limit=MOST_BLANK)
         yield text
 
 
-def _parsed(file: TextIO, columns: Sequence[str], most_mib: int | None, optional: str | None) -> Iterator[Row]:
+def _parsed(file: TextIO, columns: Sequence[str], most_mib: int | None, optional: Sequence[str]) -> Iterator[Row]:
     # line by line: no cell may hold a line break, so a stray quote spoils its row and not those below
     numbered = enumerate(lines(file, "\r\n", most_mib), start=1)
     header = [name.strip().lower() for name in _cells(next(numbered, (1, ""))[1]) or ()]
     if not header:
-        raise Unreadable(f"the file is empty, or its first line is; it must name {', '.join(columns)}")
+        raise Unreadable("no_header", columns=", ".join(columns))
     positions = _positions(header, columns, optional)
     in_order = positions == list(range(len(header)))
     for number, line in numbered:
         cells = _cells(line)
         if len(line) > MOST_LINE:
-            yield Row(number, [line], f"longer than {MOST_LINE:,} characters")
+            yield Row(number, [line], row_fault("too_long", limit=MOST_LINE))
         elif cells is None:
-            yield Row(number, [line], "a quote is not closed, or stands inside a cell")
+            yield Row(number, [line], row_fault("quote"))
         elif not cells:
             continue
         elif len(cells) != len(header):
-            yield Row(number, cells[:_MOST_CELLS], f"{len(header)} columns expected, {len(cells)} found")
+            yield Row(number, cells[:_MOST_CELLS], row_fault("columns", expected=len(header), found=len(cells)))
         elif "\ufffd" in line:
-            yield Row(number, cells, "not UTF-8: save the file as UTF-8")
+            yield Row(number, cells, row_fault("encoding"))
         else:
-            yield Row(number, cells if in_order else [cells[at] for at in positions])
+            yield Row(number, cells if in_order else _picked(cells, positions))
 
 
 def _cells(line: str) -> list[str] | None:
@@ -238,12 +233,18 @@ def _cells(line: str) -> list[str] | None:
     return list(map(_as_meant, cells)) if "'" in line else cells
 
 
-def _positions(header: Sequence[str], columns: Sequence[str], optional: str | None) -> list[int]:
+def _positions(header: Sequence[str], columns: Sequence[str], optional: Sequence[str]) -> list[int | None]:
     missing = [name for name in columns if name not in header]
     if missing:
-        raise Unreadable(f"the first line lacks the column(s) {', '.join(missing)}")
-    found = [optional] if optional in header else []
-    return [header.index(name) for name in (*columns, *found) if name is not None]
+        raise Unreadable("columns_missing", columns=", ".join(missing))
+    found = [header.index(name) if name in header else None for name in (*columns, *optional)]
+    while found[-1] is None:
+        found.pop()
+    return found
+
+
+def _picked(cells: Sequence[str], positions: Sequence[int | None]) -> list[str]:
+    return ["" if at is None else cells[at] for at in positions]
 
 
 def joined(cells: Iterable[str]) -> str:

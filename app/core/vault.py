@@ -227,6 +227,6 @@ class _Indexes(TypeDecorator[str]):
         return [] if value is None else vault_for(dialect).indexes(value)
 
 
-def finds(index: SQLColumnExpression[bytes], text: str) -> ColumnElement[bool]:
+def finds(index: SQLColumnExpression[bytes] | SQLColumnExpression[bytes | None], text: str) -> ColumnElement[bool]:
     """Whether a row's blind index is this text's: the sealed column itself is never the same twice."""
     return index == any_(literal(text, _Indexes()))

@@ -13,6 +13,8 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 
+from app.core.unreadable import Unreadable
+
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP_START = b"PK\x03\x04"
 OLE_START = b"\xd0\xcf\x11\xe0"
@@ -31,17 +33,13 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-class NotATable(Exception):
-    """The workbook cannot be read as one table; the message says why and what would be right."""
-
-
 def records(file: BinaryIO, most_mib: int | None = None) -> Iterator[tuple[int, list[str]]]:
     """The rows of the workbook's one sheet with their numbers, from 1; a row ends with its last cell.
 
     Days read as 2026-10-31, whole numbers without a point, true and false in small letters.
 
     Raises:
-        NotATable: no XLSX, damaged, too large, several sheets, merged cells or formulas.
+        Unreadable: no XLSX, damaged, too large, several sheets, merged cells or formulas.
     """
     try:
         with ZipFile(file) as parts:
@@ -49,19 +47,19 @@ def records(file: BinaryIO, most_mib: int | None = None) -> Iterator[tuple[int, 
         file.seek(0)
         yield from _values(file)
     except _DAMAGE as error:
-        raise NotATable(f"not a readable XLSX workbook ({type(error).__name__}): save it anew as .xlsx") from error
+        raise Unreadable("workbook_damaged", fault=type(error).__name__) from error
 
 
 def _require_plain(parts: ZipFile, most_mib: int) -> None:
     infos = parts.infolist()
     # what a part says of its size is also the most that is read of it
     if sum(info.file_size for info in infos) > most_mib << 20 or len(infos) > _MOST_PARTS:
-        raise NotATable(f"more than {most_mib:,} MiB once unpacked: send it in parts")
+        raise Unreadable("too_large", limit_mib=most_mib)
     for info in infos:
         if info.filename.endswith((".xml", ".rels")):
             with parts.open(info) as part:
                 if b"<!DOCTYPE" in part.read(_OVERLAP):
-                    raise NotATable("not a readable XLSX workbook (DOCTYPE): save it anew as .xlsx")
+                    raise Unreadable("workbook_damaged", fault="DOCTYPE")
         if info.filename.startswith("xl/worksheets/") and info.filename.endswith(".xml"):
             with parts.open(info) as part:
                 _require_values(part)
@@ -73,11 +71,10 @@ def _require_values(sheet: IO[bytes]) -> None:
     while piece := sheet.read(_PIECE):
         seen += piece
         if merged := _MERGED.search(seen):
-            raise NotATable(f"the cells {merged[1].decode()} are merged: unmerge them and fill in each")
+            raise Unreadable("merged_cells", cells=merged[1].decode())
         if formula := _FORMULA.search(seen):
             cells = _CELL.findall(seen, 0, formula.start())
-            where = f"cell {cells[-1].decode()}" if cells else "a cell"
-            raise NotATable(f"{where} holds a formula: paste the values in place of the formulas")
+            raise Unreadable("formula", cell=cells[-1].decode() if cells else "?")
         seen = seen[-_OVERLAP:]
 
 
@@ -89,7 +86,7 @@ def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     try:
         names = book.sheetnames
         if len(names) != 1:
-            raise NotATable(f"the workbook has {len(names)} sheets ({', '.join(names)[:200]}): leave the one to import")
+            raise Unreadable("several_sheets", count=len(names), sheets=", ".join(names)[:200])
         (sheet,) = book.worksheets
         # what the file says of its extent need not be so
         sheet.reset_dimensions()

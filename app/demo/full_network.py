@@ -1,9 +1,11 @@
 """The full-size network enters the books by the same imports as any other, then its past is lived through."""
 
+import asyncio
 import csv
 import gzip
 import time as stopwatch
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time
 from functools import partial
 from importlib.resources import as_file
@@ -17,22 +19,27 @@ from rich.console import Console
 from app.chapters.imports import COLUMNS as DEALER_COLUMNS
 from app.chapters.imports import import_dealers
 from app.core import tabular
-from app.core.actors import Actor, Role
 from app.core.clock import CHINA, add_months, system_clock
 from app.core.db import Database
-from app.demo import full, past
+from app.core.vault import vault_of
+from app.demo import full, full_events, full_partners, full_referrals, past
 from app.demo.full import Application, Dealer, Network, Owner
-from app.members import service as members
+from app.demo.full_referrals import Referred
+from app.members import applications as joining
 from app.members.imports import COLUMNS as MEMBER_COLUMNS
 from app.members.schemas import ApplicationCreate
+from app.referrals import service as referrals
+from app.referrals.problems import AlreadyReferred, BuyerIsOwner
+from app.referrals.schemas import ReferralCreate
 from app.reports import service as reports
 from app.settings import Settings
 from app.visits.deliveries import import_deliveries
 from app.visits.deliveries_rules import COLUMNS as DELIVERY_COLUMNS
 
-HEADQUARTERS = Actor(past.ACTOR, Role.HQ_ADMIN)
 AT_ONCE = 100
-"""Applications in one transaction."""
+"""Applications, or referrals, in one transaction."""
+DESKS = 4
+"""Sessions that register referrals side by side."""
 
 
 async def run(dsn: str, settings: Settings, console: Console) -> None:
@@ -41,7 +48,25 @@ async def run(dsn: str, settings: Settings, console: Console) -> None:
     Raises:
         ForeignBooks: nothing was loaded.
     """
-    await past.run(dsn, settings, console, load=partial(load, settings, console))
+    dealers = shipped_dealers()
+    also = partial(live, settings, console, dealers)
+    await past.run(dsn, settings, console, load=partial(load, settings, console), also=also)
+    async with Database.open(dsn, vault=vault_of(settings)) as database:
+        await full_events.plan_ahead(database, settings, dealers, system_clock())
+
+
+async def live(
+    settings: Settings, console: Console, dealers: Sequence[Dealer], database: Database, month: date, last: date
+) -> None:
+    """A month's events, then its perks."""
+    begun = stopwatch.monotonic()
+    # partners first: one of them gives points at an event
+    await full_partners.offer(database, dealers, last)
+    held = await full_events.live(database, settings, dealers, month, last)
+    claimed = await full_partners.live(database, settings, dealers, month, last)
+    if held or claimed:
+        seconds = stopwatch.monotonic() - begun
+        console.print(f"{held} events, {claimed} vouchers ({seconds:.1f} s)", highlight=False)
 
 
 async def load(settings: Settings, console: Console, database: Database, first: date, last: date) -> None:
@@ -59,6 +84,7 @@ async def load(settings: Settings, console: Console, database: Database, first: 
         # its dealers that are known stay as they are: the new chapters keep their day
         await past.load_network(settings, console, folder, database, opened_on, last)
         await _move_in(database, full.opening_day(last))
+        await _refer(database, console, full_referrals.referred(network))
         await _deliver(database, console, folder)
     await _apply(database, network.applications)
     console.print(f"{len(network.applications):,} open applications\n", highlight=False)
@@ -122,6 +148,30 @@ async def _move_in(database: Database, day: date) -> None:
         )
 
 
+async def _refer(database: Database, console: Console, referred: Sequence[Referred]) -> None:
+    """Register the buyers before their cars are delivered; taken up again, those on record stay as they are."""
+    begun, settings = stopwatch.monotonic(), Settings()
+    batches = iter([referred[start : start + AT_ONCE] for start in range(0, len(referred), AT_ONCE)])
+
+    async def desk() -> None:
+        for batch in batches:
+            async with database.session() as session:
+                for one in batch:
+                    with suppress(AlreadyReferred, BuyerIsOwner):
+                        body, now = _registration(one), one.registered_at
+                        await referrals.register(session, past.HEADQUARTERS, body, settings, now=now)
+
+    await asyncio.gather(*(desk() for _ in range(DESKS)))
+    console.print(f"{len(referred):,} referrals ({stopwatch.monotonic() - begun:.1f} s)", highlight=False)
+
+
+def _registration(one: Referred) -> ReferralCreate:
+    return ReferralCreate(
+        referrer_phone=one.referrer.phone, buyer_name=one.buyer.name, buyer_phone=one.buyer.phone, may_contact=True,
+        dealer_code=one.buyer.chapter, consultant=one.consultant,
+    )  # fmt: skip
+
+
 async def _deliver(database: Database, console: Console, folder: Path) -> None:
     begun = stopwatch.monotonic()
     rows = tabular.open_rows(folder / "deliveries.csv.gz", DELIVERY_COLUMNS)
@@ -137,4 +187,4 @@ async def _apply(database: Database, applications: Sequence[Application]) -> Non
                 body = ApplicationCreate(
                     name=owner.name, phone=owner.phone, vin=owner.vin, source=source, dealer_code=owner.chapter
                 )
-                await members.apply(session, HEADQUARTERS, body, now=applied_at)
+                await joining.apply(session, past.HEADQUARTERS, body, now=applied_at)

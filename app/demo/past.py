@@ -18,15 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from app.chapters.imports import COLUMNS as DEALER_COLUMNS
 from app.chapters.imports import import_dealers
 from app.core import tabular
+from app.core.actors import Actor, Role
 from app.core.clock import CHINA, add_months, china_date, month_of, system_clock
 from app.core.db import Connection, Database
 from app.core.tabular import Row
 from app.core.vault import vault_of
-from app.demo import people, plan, sums
+from app.demo import people, plan, ruling, sums
 from app.demo.plan import Redemption, Visit
 from app.demo.sums import Month
-from app.earning import service as earning
-from app.earning.rules import Funding, Rule
 from app.members import bulk
 from app.members.imports import COLUMNS as MEMBER_COLUMNS
 from app.members.imports import import_members
@@ -41,6 +40,7 @@ from app.visits.rules import COLUMNS as ORDER_COLUMNS
 
 DATA = files("app.demo") / "data"
 ACTOR = "demo"
+HEADQUARTERS = Actor(ACTOR, Role.HQ_ADMIN)
 AT_ONCE = 12
 """Redemptions under way at the same time."""
 
@@ -55,14 +55,23 @@ class ForeignBooks(Exception):
 Loader = Callable[[Database, date, date], Awaitable[None]]
 """Loads the network, its chapters open since the first month's first day, as it is at the last month's end."""
 
+Also = Callable[[Database, date, date], Awaitable[None]]
+"""What else happened in a month, given the last one; it is begun anew as the month is."""
+
+
+async def nothing_else(_database: Database, _month: date, _last: date) -> None:
+    """The purchases are all there was."""
+
 
 async def run(
-    dsn: str, settings: Settings, console: Console, *, data: Traversable = DATA, load: Loader | None = None
-) -> None:
+    dsn: str, settings: Settings, console: Console, *, data: Traversable = DATA, load: Loader | None = None,
+    also: Also = nothing_else,
+) -> None:  # fmt: skip
     """Load the files of `data` and settle every month of theirs that has ended; print each month and the sums.
 
     Args:
         load: loads a larger network, which that of `data` is part of.
+        also: lives through what its members do besides.
 
     Raises:
         ForeignBooks: nothing was loaded.
@@ -83,7 +92,7 @@ async def run(
             lived = []
             for month in months:
                 progress.update(task, description=f"{month:%Y-%m}")
-                lived.append(await _live(database, month, orders))
+                lived.append(await _live(database, month, orders, partial(also, database, month, last)))
                 console.print(sums.line(lived[-1]), highlight=False)
                 progress.advance(task)
         await ledger.roll_up(database.pool)
@@ -123,9 +132,7 @@ async def load_network(
     now = system_clock()
     with as_file(data / "dealers.csv.gz") as file:
         dealers, _ = await import_dealers(database, tabular.open_rows(file, DEALER_COLUMNS), now=now, opened_on=first)
-    async with database.transaction() as connection:
-        # so that both directions of settlement show: Hangzhou's dealers pay for the points of their own orders
-        await earning.add_order_rule(connection, Rule(funding=Funding.DEALER), region_code="HZ", valid_from=first)
+    await ruling.rule(database, HEADQUARTERS, since=first, now=now)
     await people.hire(database, settings, now)
     begun = stopwatch.monotonic()
     with as_file(data / "members.csv.gz") as file:
@@ -145,12 +152,15 @@ async def _require_own_books(database: Database, data: Traversable) -> None:
         raise ForeignBooks
 
 
-async def _live(database: Database, month: date, orders: Mapping[date, Sequence[Row]]) -> Month:
+async def _live(
+    database: Database, month: date, orders: Mapping[date, Sequence[Row]], also: Callable[[], Awaitable[None]]
+) -> Month:
     # the clock of that time: two o'clock in the night after the month's last day
     now = datetime.combine(add_months(month, 1), time(2), CHINA)
     if await _is_open(database.pool, month):
         await visits.import_orders(database, orders.get(month, ()), actor=ACTOR, now=now)
         await _redeem(database, await _planned(database.pool, month))
+        await also()
         await ledger.sweep(database.pool, now=now)
     return await sums.of_month(database.pool, await settlement.close(database, month, now=now))
 

@@ -26,7 +26,7 @@ class Month(NamedTuple):
 async def of_month(connection: Connection, closing: Closing) -> Month:
     """A sealed month's points, from the ledger."""
     row = await connection.fetchrow(
-        """SELECT count(*) FILTER (WHERE kind = 'earn') AS orders,
+        """SELECT count(*) FILTER (WHERE kind = 'earn' AND starts_with(cause, 'repair_order:')) AS orders,
                   coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0)::bigint AS earned,
                   coalesce(sum(points) FILTER (WHERE kind = 'redeem'), 0)::bigint AS redeemed,
                   coalesce(sum(points) FILTER (WHERE kind = 'expire'), 0)::bigint AS expired

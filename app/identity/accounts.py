@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Right
 from app.core.clock import china_date
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import require_version
+from app.core.problems import InvalidPayload, NotFound
 from app.identity import grants, program_reach
 from app.identity.models import Account, AccountKind, Grant
 from app.identity.problems import AccountBlocked, OwnAccount
@@ -56,6 +57,7 @@ async def end_grant(
     ended = await grants.end(session, account.id, grant_id, last_day, now=now)
     # a token that is out already would not know of the nearer end
     if ended.valid_until is not None and ended.valid_until <= china_date(now):
+        account.narrowed_at = now
         await end_all(session, Ending.REVOKED, now, account_id=account.id)
     return ended
 
@@ -79,8 +81,7 @@ async def update(
         if field in changes and found.kind != AccountKind.PROGRAM:
             raise InvalidPayload.at(f"/{field}", "scopes_of_person")
     await session.refresh(found, with_for_update=True)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     await program_reach.require(
         session, changes.get("region_code", found.region_code), changes.get("dealer_codes", found.dealer_codes)
     )
@@ -93,7 +94,8 @@ async def apply(
 ) -> None:
     """Change an account that is locked. What headquarters deactivated, its administrators make active again.
 
-    Deactivated, the account's sessions end, and so does every access token it was given.
+    Deactivated, the account's sessions end, and so does every access token it was given; those of a program end, too,
+    when what it may do or how far it reaches changes.
 
     Raises:
         AccountBlocked.
@@ -107,6 +109,8 @@ async def apply(
     elif "is_active" in changes:
         account.is_blocked = account.is_blocked or not actor.role.is_dealer_staff
         account.deactivated_at = now
+    if not changes.keys().isdisjoint(program_reach.FIELDS):
+        account.narrowed_at = now
     account.version += 1
     await session.flush()
     if not account.is_active:

@@ -22,6 +22,7 @@ _PLACE = {Reach.REGION: "region_code", Reach.DEALER: "dealer_code", Reach.PARTNE
 _UNKNOWN = {
     "fk_account_grant_region_code": ("region_code", "unknown_region"),
     "fk_account_grant_dealer_code": ("dealer_code", "unknown_dealer"),
+    "fk_account_grant_partner_code": ("partner_code", "unknown_partner"),
 }
 
 

@@ -53,6 +53,7 @@ class Account(SQLModel, table=True):
         CheckConstraint("region_code IS NULL OR dealer_codes = '{}'", name="one_reach"),
         CheckConstraint("NOT (is_active AND is_blocked)", name="blocked"),
         Index("ix_account_deactivated", "deactivated_at", postgresql_where=text("deactivated_at IS NOT NULL")),
+        Index("ix_account_narrowed", "narrowed_at", postgresql_where=text("narrowed_at IS NOT NULL")),
     )
 
     id: UUID = id_field()
@@ -69,6 +70,8 @@ class Account(SQLModel, table=True):
     """Deactivated by headquarters: only who writes accounts there makes it active again."""
     deactivated_at: datetime | None = time_field(default=None)
     """The last time: access tokens from before it stay refused, also when the account is active again."""
+    narrowed_at: datetime | None = time_field(default=None)
+    """When a grant last ended before its day, or a program's scopes, reach or last day changed: likewise."""
     created_at: datetime = time_field()
     version: int = 1
 
@@ -97,7 +100,7 @@ class Grant(SQLModel, table=True):
     role: Role = text_field()
     region_code: str | None = text_field(default=None, foreign_key="region.code")
     dealer_code: str | None = text_field(default=None, foreign_key="dealer.code", index=True)
-    partner_code: str | None = text_field(default=None)
+    partner_code: str | None = text_field(default=None, foreign_key="partner.code")
     valid_from: date
     valid_until: date | None = None
     granted_by: str = text_field()

@@ -88,3 +88,9 @@ class EmailTaken(Problem):
     """Another account stands under this e-mail at the identity provider."""
 
     status, type = 409, "email-taken"
+
+
+class ListNotOurs(Problem):
+    """The token of an offline list was not made here, or is of another list than what it is used for."""
+
+    status, type = 409, "list-not-ours"

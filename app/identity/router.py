@@ -44,7 +44,7 @@ async def identity_me(actor: Anyone, session: Session, now: Now) -> Me:
     """Who am I, and under which of my grants can I sign in today?"""
     mine = await service.grants_of(session, actor, now=now)
     return Me(
-        subject=actor.subject, role=actor.role, dealer_code=actor.dealer_code, region_code=actor.region_code,
-        partner_code=actor.partner_code, scopes=sorted(actor.scopes),
+        subject=actor.subject, role=actor.role, dealer_code=actor.dealer_code, dealer_codes=sorted(actor.dealers),
+        region_code=actor.region_code, partner_code=actor.partner_code, scopes=sorted(actor.scopes),
         grants=[GrantRead.model_validate(grant, from_attributes=True) for grant in mine],
     )  # fmt: skip

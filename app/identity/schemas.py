@@ -46,6 +46,7 @@ class Me(BaseModel):
     subject: str
     role: Role
     dealer_code: str | None
+    dealer_codes: list[str] = Field(description="the dealers one is bound to: of a program, all it reaches")
     region_code: str | None
     partner_code: str | None
     scopes: list[str]

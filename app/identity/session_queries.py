@@ -82,10 +82,17 @@ async def ended_since(connection: Connection, since: datetime) -> dict[UUID, dat
     return {row["id"]: row["ended_at"] for row in rows}
 
 
-async def deactivated_since(connection: Connection, since: datetime) -> dict[str, datetime]:
-    """The names of the accounts and programs deactivated after a moment, and when the last time."""
-    rows = await connection.fetch("SELECT username, deactivated_at FROM account WHERE deactivated_at > $1", since)
-    return {row["username"]: row["deactivated_at"] for row in rows}
+async def narrowed_since(connection: Connection, since: datetime) -> dict[str, datetime]:
+    """The names of the accounts and programs that were deactivated or lost something after a moment, and when last.
+
+    A token says in which second it was issued: one that a program fetches right after a change is not to be refused.
+    """
+    rows = await connection.fetch(
+        "SELECT username, greatest(deactivated_at, date_trunc('second', narrowed_at)) AS at FROM account"
+        " WHERE deactivated_at > $1 OR narrowed_at > $1",
+        since,
+    )
+    return {row["username"]: row["at"] for row in rows}
 
 
 async def delete_before(connection: Connection, moment: datetime) -> None:

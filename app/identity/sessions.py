@@ -155,13 +155,13 @@ class Sessions:
     # --- what other processes ended ---
 
     async def learn(self, database: Database, now: datetime) -> None:
-        """Refuse the tokens of every session that ended, and of every account or program that was deactivated.
+        """Refuse the tokens of every session that ended, and of every account or program that may do less than before.
 
         Of those only that may still have a good access token.
         """
         self._tokens.forget_refusals(before=now - 2 * self._access_life)
         self._tokens.refuse(await queries.ended_since(database.pool, now - self._access_life))
-        self._tokens.refuse_before(await queries.deactivated_since(database.pool, now - self._access_life))
+        self._tokens.refuse_before(await queries.narrowed_since(database.pool, now - self._access_life))
 
     @asynccontextmanager
     async def watching(self, database: Database, clock: Clock) -> AsyncIterator[None]:

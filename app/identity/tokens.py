@@ -27,7 +27,7 @@ class Tokens:
         self._keys = {key.kid: key for key in (self._newest, *map(Key.derived, older))}
         self._verified: dict[str, tuple[Actor, float, float]] = {}
         self._refused: dict[UUID | None, datetime] = {}
-        self._deactivated: dict[str, datetime] = {}
+        self._narrowed: dict[str, datetime] = {}
 
     def issue(self, actor: Actor, lifetime: timedelta) -> tuple[str, datetime]:
         """A token for an actor and the moment it ends."""
@@ -65,11 +65,11 @@ class Tokens:
         actor, until, issued = known
         if now >= until or actor.session_id in self._refused:
             return None
-        return None if actor.subject in self._deactivated and self._is_from_before(actor, issued) else actor
+        return None if actor.subject in self._narrowed and self._is_from_before(actor, issued) else actor
 
     def _is_from_before(self, actor: Actor, issued: float) -> bool:
         # a member may be called as an account of an earlier release is
-        return actor.role is not Role.MEMBER and issued < self._deactivated[actor.subject].timestamp()
+        return actor.role is not Role.MEMBER and issued < self._narrowed[actor.subject].timestamp()
 
     def _verify(self, token: str) -> tuple[Actor, float, float] | None:
         try:
@@ -82,20 +82,20 @@ class Tokens:
         except (jwt.InvalidTokenError, KeyError, ValueError):
             return None
 
-    # --- sessions that have ended, accounts that are no longer active ---
+    # --- sessions that have ended, accounts that may do less than before ---
 
     def refuse(self, ended: Mapping[UUID, datetime]) -> None:
         """From now on, refuse the tokens of these sessions, ended when."""
         self._refused.update((session_id, at) for session_id, at in ended.items())
 
-    def refuse_before(self, deactivated: Mapping[str, datetime]) -> None:
-        """From now on, refuse what was issued to these accounts and programs before each was deactivated."""
-        self._deactivated.update(deactivated)
+    def refuse_before(self, narrowed: Mapping[str, datetime]) -> None:
+        """From now on, refuse what was issued to these accounts and programs before each lost something."""
+        self._narrowed.update(narrowed)
 
     def forget_refusals(self, *, before: datetime) -> None:
         """Forget what ended before a moment, when all its tokens have ended too."""
         self._refused = {session_id: at for session_id, at in self._refused.items() if at >= before}
-        self._deactivated = {subject: at for subject, at in self._deactivated.items() if at >= before}
+        self._narrowed = {subject: at for subject, at in self._narrowed.items() if at >= before}
 
     # --- what others need to verify ---
 

@@ -10,7 +10,8 @@ from sqlmodel import col
 
 from app.core.actors import Actor
 from app.core.db import broken_constraint
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import require_version
+from app.core.problems import InvalidPayload, NotFound
 from app.members.problems import AttributeExists
 from app.members.profile_models import Attribute
 from app.members.profile_rules import WITH_CHOICES, Audience, includes, is_among
@@ -76,8 +77,7 @@ async def update(
     attribute = await session.get(Attribute, key, with_for_update=True, populate_existing=True)
     if attribute is None or not is_among(actor, attribute.seen_by):
         raise NotFound("attribute")
-    if attribute.version != version:
-        raise PreconditionFailed
+    require_version(attribute, version)
     before = {choice["value"] for choice in attribute.choices}
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(attribute, name, value)

@@ -1,6 +1,6 @@
 """Members in bulk: raw asyncpg, a chunk in a few statements, inside the caller's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -31,6 +31,17 @@ class NewOwnership(NamedTuple):
     check_digit_ok: bool
     member_id: UUID
     since: date
+
+
+class NewConsent(NamedTuple):
+    """What a member answered, to be written."""
+
+    member_id: UUID
+    purpose: str
+    decision: str
+    version: int
+    channel: str
+    at: datetime
 
 
 class Stretch(NamedTuple):
@@ -88,21 +99,17 @@ async def insert(
 ) -> None:
     """Write members with their first status, vehicles not seen before, and ownerships."""
     await _copy(connection, "member", _member_rows(members, await _serials(connection, len(members)), vault, now))
-    await _copy(
-        connection,
-        "member_status_change",
-        [
-            {
-                "id": new_id(),
-                "member_id": member.id,
-                "to_status": MemberStatus.ACTIVE,
-                "reason": "import",
-                "actor": "import",
-                "at": now,
-            }
-            for member in members
-        ],
-    )
+    joining = {"to_status": MemberStatus.ACTIVE, "reason": "import", "actor": "import", "at": now}
+    joined = [{"id": new_id(), "member_id": member.id, **joining} for member in members]
+    await _copy(connection, "member_status_change", joined)
+    await _insert_new_vehicles(connection, ownerships, now)
+    owned = [{"id": new_id(), "vin": o.vin, "member_id": o.member_id, "since": o.since} for o in ownerships]
+    await _copy(connection, "ownership", owned)
+
+
+async def _insert_new_vehicles(
+    connection: asyncpg.Connection, ownerships: Sequence[NewOwnership], now: datetime
+) -> None:  # fmt: skip
     await connection.execute(
         "INSERT INTO vehicle (vin, check_digit_ok, created_at, id)"
         " SELECT vin, ok, $3, id FROM unnest($1::text[], $2::boolean[], $4::uuid[]) AS v (vin, ok, id)"
@@ -112,11 +119,27 @@ async def insert(
         now,
         [new_id() for _ in ownerships],
     )
-    await _copy(
-        connection,
-        "ownership",
-        [{"id": new_id(), "vin": o.vin, "member_id": o.member_id, "since": o.since} for o in ownerships],
-    )
+
+
+async def text_versions(connection: Connection) -> dict[str, int]:
+    """The newest version of each purpose's text."""
+    rows = await connection.fetch("SELECT purpose, max(version) AS version FROM privacy_notice GROUP BY purpose")
+    return {row["purpose"]: row["version"] for row in rows}
+
+
+async def note_births(connection: asyncpg.Connection, births: Mapping[UUID, date], now: datetime) -> None:
+    """Write when members were born; what is on record is headquarters' to correct."""
+    await connection.execute(
+        "INSERT INTO member_birth (member_id, born_on, recorded_at, recorded_by)"
+        " SELECT *, $3, 'import' FROM unnest($1::uuid[], $2::date[]) ON CONFLICT DO NOTHING",
+        list(births), list(births.values()), now,
+    )  # fmt: skip
+
+
+async def note_consents(connection: asyncpg.Connection, consents: Sequence[NewConsent]) -> None:
+    """Write what members answered."""
+    always = {"by_guardian": False, "recorded_by": "import"}
+    await _copy(connection, "consent", [{"id": new_id(), **consent._asdict(), **always} for consent in consents])
 
 
 async def _serials(connection: asyncpg.Connection, count: int) -> list[int]:

@@ -14,8 +14,12 @@ from app.core.problems import Forbidden, InvalidPayload, NotFound, WrongStatus
 from app.identity import grants
 from app.identity.models import Account, Grant
 from app.members import queries
+from app.members.consent_rules import Use
+from app.members.consents import require_usable
 from app.members.models import Member
 from app.members.review_models import Outcome, VerificationCall
+from app.members.visibility import visible_member
+from app.settings import Settings
 
 Called = tuple[VerificationCall, Member]
 
@@ -27,24 +31,24 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 async def ask(
     session: AsyncSession, actor: Actor, member_id: UUID, question: str, assigned_to: str, due_on: date | None,
-    *, now: datetime,
+    use: Use | None, *, now: datetime, settings: Settings,
 ) -> Called:  # fmt: skip
     """Ask for a call.
 
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
         InvalidPayload: the person to call is not of the member's chapter or of headquarters, or the day is over.
+        ConsentMissing, NotToBeAsked: the call is for a use that the member's consent does not allow.
     """
-    member = await queries.member(session, actor, member_id)
-    if member is None:
-        raise NotFound("member")
+    member = await visible_member(session, actor, member_id)
     if due_on is not None and due_on < china_date(now):
         raise InvalidPayload.at("/due_on", "date_too_early", earliest=china_date(now))
     if not await _may_call(session, assigned_to, member, china_date(now)):
         raise InvalidPayload.at("/assigned_to", "no_caller")
+    await require_usable(session, member.id, use, now, settings)
     call = VerificationCall(
         member_id=member.id, question=question, assigned_to=assigned_to, due_on=due_on, asked_by=actor.subject,
-        asked_at=now,
+        asked_at=now, use=use,
     )  # fmt: skip
     session.add(call)
     await session.flush()

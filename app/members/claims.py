@@ -25,6 +25,7 @@ from app.members.vehicle_models import VehicleClaim
 from app.members.vehicle_queries import Sides
 from app.members.vehicle_rules import CLAIM_TRANSITIONS, ClaimStatus, HandedOver
 from app.members.vehicle_schemas import ClaimCreate
+from app.members.visibility import visible_member
 
 
 class Claimed(NamedTuple):
@@ -86,9 +87,7 @@ async def _claimant(session: AsyncSession, actor: Actor, body: ClaimCreate) -> U
     if (member_id is None) == (body.application_id is None):
         raise InvalidPayload.at("", "exactly_one", names="member_id, application_id")
     if member_id is not None:
-        member = await members.member(session, actor, member_id)
-        if member is None:
-            raise NotFound("member")
+        member = await visible_member(session, actor, member_id)
         _require(member.status, MemberStatus.ACTIVE)
         return member_id
     assert body.application_id is not None

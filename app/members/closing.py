@@ -1,5 +1,6 @@
 """The end of a chapter: its members go to another one or on headquarters' roll, in one transaction."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -14,6 +15,7 @@ from app.core.problems import InvalidPayload
 from app.members import places
 from app.members import transfer_queries as transfers
 from app.members.models import Application
+from app.members.problems import EventsOpen
 from app.members.rules import ApplicationStatus
 from app.members.transfer_models import Transfer
 from app.members.transfer_rules import TransferStatus
@@ -21,6 +23,16 @@ from app.members.transfer_schemas import ChapterClosed, ChapterClosing
 
 CLOSED = "the chapter was closed"
 _ONE_AT_A_TIME = 7_310_000_024
+
+OpenEvents = Callable[[AsyncSession, str], Awaitable[int]]
+"""How many events of a chapter are not over."""
+
+_open_events: list[OpenEvents] = []
+
+
+def register_events(count: OpenEvents) -> None:
+    """Say who knows a chapter's events, which are brought to an end before it."""
+    _open_events.append(count)
 
 
 async def close(
@@ -31,6 +43,7 @@ async def close(
     Raises:
         NotFound: the dealer has no chapter, or is not the actor's.
         NoChapter: the other dealer has none.
+        EventsOpen: the chapter has events that are not over.
         InvalidPayload: there is no such other dealer, or it is the same.
     """
     to, today = body.to_dealer_code, china_date(now)
@@ -41,6 +54,9 @@ async def close(
     if to is not None:
         await places.require_chapter(session, to, "/to_dealer_code")
     await chapters.close_chapter(session, actor, dealer_code, today)
+    # after the chapter is locked: what was planned before is seen
+    if events := sum([await count(session, dealer_code) for count in _open_events]):
+        raise EventsOpen(events=events)
     await materials.end_requests(session, actor, dealer_code, now=now)
     moved = await places.move_all(session, dealer_code, to, today)
     return ChapterClosed(

@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.util import find_tables
 from sqlmodel import col
 
 from app.chapters.fields import code, region_of
@@ -40,9 +41,11 @@ async def fields(session: AsyncSession) -> Fields:
 
 
 def of_a_car(scope: Scope, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """One of the cars the member owns now is such; for fields over `Vehicle` and `Ownership`."""
-    owned = select(col(Ownership.member_id)).join(Vehicle, col(Vehicle.vin) == col(Ownership.vin))
-    return scope.id.in_(owned.where(col(Ownership.until).is_(None), condition))
+    """One of the cars the member owns now is such; for fields over `Ownership` and `Vehicle`."""
+    owned = select(col(Ownership.member_id)).where(col(Ownership.until).is_(None), condition)
+    if inspect(Vehicle).local_table in find_tables(condition, check_columns=True):
+        owned = owned.join(Vehicle, col(Vehicle.vin) == col(Ownership.vin))
+    return scope.id.in_(owned)
 
 
 def _cars(scope: Scope) -> ColumnElement[int]:
@@ -69,7 +72,7 @@ register(
     region_of(col(Member.dealer_code)),
     Field("vehicle.vin", Kind.TEXT, lambda _: col(Ownership.vin), of_a_car, clean=code),
     Field("vehicle.owned_since", Kind.DATE, lambda _: col(Ownership.since), of_a_car),
-    Field("vehicle.model", Kind.TEXT, lambda _: col(Vehicle.model), of_a_car),
+    Field("vehicle.model", Kind.TEXT, lambda _: col(Ownership.model), of_a_car),
     Field("vehicle.plate", Kind.TEXT, lambda _: col(Ownership.plate), of_a_car, clean=_plate, only_whole=True),
     Field("vehicle.purchased_on", Kind.DATE, lambda _: col(Ownership.purchased_on), of_a_car),
     Field("vehicle.warranty_ends_on", Kind.DATE, lambda _: col(Vehicle.warranty_ends_on), of_a_car),

@@ -3,35 +3,36 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from datetime import date
 from enum import StrEnum
 from itertools import islice
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.audit import unmaskings
 from app.core import workbooks
 from app.core.actors import Actor
-from app.core.problems import PayloadTooLarge
-from app.core.tabular import Row, Unreadable, harmless, rows_of
+from app.core.tabular import Row, harmless, rows_of
+from app.core.unreadable import Unreadable
+from app.members import segments
+from app.members.import_extras import OPTIONAL
 from app.members.imports import COLUMNS
-from app.members.models import Member, Ownership
-from app.members.problems import ExportTooLarge, UnreadableFile
-from app.members.queries import visible_to
+from app.members.models import Birth, Member, Ownership
+from app.members.problems import ExportTooLarge, TooManyRows, UnreadableFile
+from app.members.queries import standing, visible_to
 from app.members.rules import masked_phone
 from app.members.schemas import may_unmask
 
 MEDIA_TYPES = ("text/csv", "application/gzip", workbooks.MEDIA_TYPE)
-MOST_ROWS = 20_000
+MOST_ROWS = 50_000
 """Rows of one upload; `club import` takes any number."""
 MOST_EXPORTED = 250_000
 _MOST_UNPACKED_MIB = 64
 _PAGE = 5_000
-_IN_MEMORY = 1 << 20
 
 
 class FileFormat(StrEnum):
@@ -46,36 +47,19 @@ class FileFormat(StrEnum):
         return workbooks.MEDIA_TYPE if self is FileFormat.XLSX else "text/csv; charset=utf-8"
 
 
-@asynccontextmanager
-async def received(stream: AsyncIterator[bytes], limit_mib: int) -> AsyncIterator[BinaryIO]:
-    """An upload's body as a file, for the life of the block.
-
-    Raises:
-        PayloadTooLarge: there is more of it than `limit_mib`.
-    """
-    with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        size = 0
-        async for part in stream:
-            size += len(part)
-            if size > limit_mib << 20:
-                raise PayloadTooLarge(limit_mib=limit_mib)
-            file.write(part)
-        file.seek(0)
-        yield cast(BinaryIO, file)
-
-
 def rows_in(file: BinaryIO) -> list[Row]:
     """All rows of an upload, so that a file damaged at its end is refused before anything is done.
 
     Raises:
-        UnreadableFile: it cannot be read, or has more than MOST_ROWS.
+        UnreadableFile: it cannot be read.
+        TooManyRows: it has more than MOST_ROWS.
     """
     try:
-        rows = list(islice(rows_of(file, COLUMNS, _MOST_UNPACKED_MIB), MOST_ROWS + 1))
+        rows = list(islice(rows_of(file, COLUMNS, _MOST_UNPACKED_MIB, optional=OPTIONAL), MOST_ROWS + 1))
     except Unreadable as error:
-        raise UnreadableFile(reason=str(error)) from error
+        raise UnreadableFile(reason=error.reason) from error
     if len(rows) > MOST_ROWS:
-        raise UnreadableFile(reason=f"more than {MOST_ROWS:,} rows: send them in parts")
+        raise TooManyRows(limit=MOST_ROWS)
     return rows
 
 
@@ -95,12 +79,12 @@ def written(format: FileFormat, header: Sequence[str], rows: Iterable[Sequence[s
 
 # --- export ---
 
-EXPORTED = (*COLUMNS, "member_no", "status")
+EXPORTED = (*COLUMNS, "member_no", "status", "born_on")
 """As an import reads it, and what it passes over."""
 
 
 class Line(NamedTuple):
-    """A member with one of its vehicles; `delivered_on` is since when it is its member's."""
+    """A member with one of its vehicles, or none; `delivered_on` is since when it is its member's, or who joined."""
 
     dealer_code: str
     name: str
@@ -109,51 +93,72 @@ class Line(NamedTuple):
     delivered_on: str
     member_no: str
     status: str
+    born_on: str
 
 
-async def exported(session: AsyncSession, actor: Actor, dealer_code: str | None) -> list[Line]:
-    """The members an actor may see, a line a vehicle; whole numbers where it may have them, which goes on record.
+async def choice(
+    session: AsyncSession, actor: Actor, *, dealer_code: str | None, segment_id: UUID | None, today: date
+) -> list[ColumnElement[bool]]:
+    """The conditions on `Member` of being of a chapter, and in a segment; None does not choose.
+
+    Raises:
+        NotFound: there is no such segment, or it is not the actor's to see.
+        FieldNotVisible, InvalidPayload: as `segments.chosen` says.
+    """
+    conditions = [] if dealer_code is None else [col(Member.dealer_code) == dealer_code]
+    if segment_id is not None:
+        segment = await segments.get(session, actor, segment_id)
+        conditions.append(await segments.chosen(session, actor, segment, today))
+    return conditions
+
+
+async def exported(session: AsyncSession, actor: Actor, conditions: Sequence[ColumnElement[bool]]) -> list[Line]:
+    """The members an actor may see and on whom all conditions hold, a line a vehicle, one without any.
+
+    Whole numbers and birthdays where it may have them, which goes on record.
 
     Raises:
         ExportTooLarge: there are more than MOST_EXPORTED.
     """
     lines: list[Line] = []
     shown: set[object] = set()
-    async for member, ownership in _owning(session, actor, dealer_code):
+    async for member, ownership, born_on in _owning(session, actor, conditions):
         if len(lines) == MOST_EXPORTED:
             raise ExportTooLarge(limit=MOST_EXPORTED)
         whole = may_unmask(actor, member.dealer_code)
         if whole and member.id not in shown:
             shown.add(member.id)
             unmaskings.note("member", member.id)
-        lines.append(_line(member, ownership, whole=whole))
+        lines.append(_line(member, ownership, born_on, whole=whole))
     return lines
 
 
-def _line(member: Member, ownership: Ownership, *, whole: bool) -> Line:
+def _line(member: Member, ownership: Ownership | None, born_on: date | None, *, whole: bool) -> Line:
     phone = member.phone if whole else masked_phone(member.phone)
-    since = ownership.since.isoformat()
-    return Line(member.dealer_code or "", member.name, phone, ownership.vin, since, member.member_no, member.status)
+    vin, since = (ownership.vin, ownership.since) if ownership else ("", member.joined_on)
+    birth = born_on.isoformat() if whole and born_on else ""
+    return Line(
+        member.dealer_code or "", member.name, phone, vin, since.isoformat(), member.member_no, member.status, birth
+    )  # fmt: skip
 
 
 async def _owning(
-    session: AsyncSession, actor: Actor, dealer_code: str | None
-) -> AsyncIterator[tuple[Member, Ownership]]:
+    session: AsyncSession, actor: Actor, conditions: Sequence[ColumnElement[bool]]
+) -> AsyncIterator[tuple[Member, Ownership | None, date | None]]:
+    """Members with each vehicle they own now, and birthdays, by the page; who was merged stands with who goes on."""
+    owned = and_(col(Ownership.member_id) == col(Member.id), col(Ownership.until).is_(None))
+    place = (col(Member.id), func.coalesce(col(Ownership.vin), ""))
     query = (
-        select(Member, Ownership)
-        .join(Ownership, col(Ownership.member_id) == col(Member.id))
-        .where(col(Ownership.until).is_(None), visible_to(actor))
-        .order_by(col(Member.id), col(Ownership.vin))
-        .limit(_PAGE)
-    )
-    if dealer_code is not None:
-        query = query.where(col(Member.dealer_code) == dealer_code)
+        select(Member, Ownership, col(Birth.born_on)).outerjoin(Ownership, owned)
+        .outerjoin(Birth, col(Birth.member_id) == col(Member.id)).where(visible_to(actor), standing(), *conditions)
+        .order_by(*place).limit(_PAGE)
+    )  # fmt: skip
     page = query
     while found := (await session.execute(page)).all():
-        for member, ownership in found:
-            yield member, ownership
-        last_member, last_car = found[-1]
-        page = query.where(tuple_(col(Member.id), col(Ownership.vin)) > (last_member.id, last_car.vin))
+        for member, ownership, born_on in found:
+            yield member, ownership, born_on
+        last_member, last_car, _ = found[-1]
+        page = query.where(tuple_(*place) > (last_member.id, last_car.vin if last_car else ""))
         session.expunge_all()
 
 

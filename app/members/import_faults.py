@@ -35,8 +35,13 @@ class Refused:
         """As the commands report it, in English."""
         return Rejection.of(self.row, "; ".join(fault.said(Language.EN) for fault in self.faults))
 
-    def cells(self, language: Language) -> list[str]:
-        """The row to fix and send again: what is wrong, what would be right, and the cells as they came."""
+    def cells(self, language: Language, width: int) -> list[str]:
+        """The row to fix and send again: what is wrong, what would be right, and the cells as they came.
+
+        Args:
+            width: how many cells the others have.
+        """
         wrong = "; ".join(fault.said(language) for fault in self.faults)
         right = "; ".join(fault.right(language) for fault in self.faults)
-        return [wrong, right, *self.row.cells]
+        lacking = 0 if self.row.fault else width - len(self.row.cells)
+        return [wrong, right, *self.row.cells, *([""] * lacking)]

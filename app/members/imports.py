@@ -1,9 +1,8 @@
 """members.csv: owners join on their delivery day. Set-based, a chunk a transaction; idempotent."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
@@ -13,12 +12,13 @@ import asyncpg
 from app.audit import service as audit
 from app.audit.models import Action
 from app.chapters import queries as chapters
-from app.core.clock import china_date
+from app.core.clock import CHINA, china_date
 from app.core.db import Database, new_id
 from app.core.tabular import Rejection, Report, Row
 from app.core.vault import Vault
 from app.members import bulk
-from app.members.bulk import NewMember, NewOwnership, Stretch
+from app.members.bulk import NewConsent, NewMember, NewOwnership, Stretch
+from app.members.import_extras import Told, day, told
 from app.members.import_faults import Fault, Refused
 from app.members.rules import (
     MemberStatus,
@@ -33,28 +33,31 @@ from app.members.rules import (
 from app.points import ledger
 
 COLUMNS = ("dealer_code", "name", "phone", "vin", "delivered_on")
+"""What every file has; it may have those of `import_extras` as well."""
 
 CHUNK = 5_000
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Owner(NamedTuple):
-    """One well-formed line."""
+    """One well-formed line; without a VIN it can only be somebody known."""
 
     dealer_code: str | None
     name: str
     phone: str
-    vin: Vin
+    vin: Vin | None
     joined_on: date
+    told: Told
 
 
 class Places(NamedTuple):
-    """Where members can be, of which the sender's own alone, if there are some; and the last day of joining."""
+    """Where members can be, of which the sender's own alone, if there are some; the last day of joining; and the newest
+    version of each purpose's text."""
 
     dealers: frozenset[str]
     chapters: frozenset[str]
     own: frozenset[str] | None
     today: date
+    versions: Mapping[str, int]
 
 
 @dataclass
@@ -66,6 +69,8 @@ class Roll:
     past: dict[str, list[Stretch]]
     members: list[NewMember] = field(default_factory=list)
     ownerships: list[NewOwnership] = field(default_factory=list)
+    births: dict[UUID, date] = field(default_factory=dict)
+    consents: dict[tuple[UUID, str], NewConsent] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,14 +90,18 @@ class Taken:
 
 
 async def import_members(
-    db: Database, rows: Iterator[Row], *, now: datetime, on_progress: Callable[[Report], None] | None = None
-) -> tuple[Report, list[Rejection]]:
+    db: Database, rows: Iterator[Row], *, now: datetime, on_progress: Callable[[Report], None] | None = None,
+    dry_run: bool = False,
+) -> tuple[Report, list[Rejection]]:  # fmt: skip
     """Take the file's owners into the club; a chunk is one transaction, then `on_progress` is called.
 
     Raises:
         Unreadable: the file cannot be read (on); what was read before stays.
     """
-    taken = await take_in(db, rows, now=now, on_progress=on_progress)
+    if dry_run:
+        taken = await rehearse(db, rows, now=now)
+    else:
+        taken = await take_in(db, rows, now=now, on_progress=on_progress)
     return taken.report, [refused.rejection() for refused in taken.refused]
 
 
@@ -112,6 +121,8 @@ async def take_in(
             await bulk.lock(connection)
             roll, refused = await _judged(connection, db.vault, chunk, only_dealers, now)
             await bulk.insert(connection, db.vault, roll.members, roll.ownerships, now)
+            await bulk.note_births(connection, roll.births, now)
+            await bulk.note_consents(connection, list(roll.consents.values()))
             await ledger.open_wallets(connection, [member.id for member in roll.members])
             if is_recorded and roll.ownerships:
                 joined = {ownership.member_id for ownership in roll.ownerships}
@@ -147,10 +158,11 @@ async def _judged(
         frozenset(await chapters.chapter_codes(connection, locked=before is None)),
         only_dealers,
         china_date(now),
+        await bulk.text_versions(connection),
     )
     judged = [(row, _parsed(row, places)) for row in chunk]
     owners = [owner for _, owner in judged if isinstance(owner, Owner)]
-    vins = [owner.vin.value for owner in owners]
+    vins = [owner.vin.value for owner in owners if owner.vin]
     roll = Roll(
         (before.people if before else {}) | await bulk.people(connection, vault, (owner.phone for owner in owners)),
         (before.owners if before else {}) | await bulk.owners(connection, vins),
@@ -158,25 +170,29 @@ async def _judged(
     )
     refused = []
     for row, owner in judged:
-        faults = _take(roll, owner) if isinstance(owner, Owner) else owner
+        faults = _take(roll, owner, places.today) if isinstance(owner, Owner) else owner
         if faults:
             refused.append(Refused(row, faults))
     return roll, refused
 
 
-def _take(roll: Roll, owner: Owner) -> list[Fault]:
+def _take(roll: Roll, owner: Owner, today: date) -> list[Fault]:
     """Note a line's member and vehicle as known, or say why the line is refused."""
     person = roll.people.get(owner.phone)
-    vin = owner.vin.value
+    vin = owner.vin.value if owner.vin else ""
     verdict = judge_enrolment(owner.name, person, roll.owners.get(vin))
     if verdict is Verdict.ALREADY_KNOWN or _sold_since(roll, owner, person):
         return []
     if verdict is Verdict.PHONE_TAKEN:
         return [Fault("phone_taken", "phone", owner.phone)]
+    if owner.vin is None:
+        return [] if person else [Fault("vin_missing", "vin")]
     if verdict is Verdict.VEHICLE_TAKEN:
         return [Fault("vehicle_taken", "vin", vin)]
     if person is not None and person.status is MemberStatus.LEFT:
         return [Fault("member_left", "phone", owner.phone)]
+    if owner.told.needs_guardian(today):
+        return [Fault("guardian_needed", "born_on", str(owner.told.born_on))]
     last_day = max((stretch.until for stretch in roll.past.get(vin, [])), default=owner.joined_on)
     if owner.joined_on < last_day:
         figures: dict[str, object] = {"vin": vin, "until": last_day}
@@ -186,29 +202,40 @@ def _take(roll: Roll, owner: Owner) -> list[Fault]:
         roll.members.append(NewMember(person.member_id, owner.name, owner.phone, owner.dealer_code, owner.joined_on))
     roll.owners[vin] = person.member_id
     roll.ownerships.append(NewOwnership(vin, owner.vin.check_digit_ok, person.member_id, owner.joined_on))
+    _note(roll, person.member_id, owner)
     return []
+
+
+def _note(roll: Roll, member_id: UUID, owner: Owner) -> None:
+    if owner.told.born_on is not None:
+        roll.births.setdefault(member_id, owner.told.born_on)
+    for answer in owner.told.answers:
+        at = datetime.combine(answer.on or owner.joined_on, time.min, CHINA)
+        said = NewConsent(member_id, answer.purpose, answer.decision, answer.version, answer.channel, at)
+        roll.consents.setdefault((member_id, answer.purpose), said)
 
 
 def _sold_since(roll: Roll, owner: Owner, person: Person | None) -> bool:
     """Whether the line was taken before and its vehicle sold since: an old file sent again does not bring it back."""
     if person is None or not person.is_called(owner.name):
         return False
-    stretches = roll.past.get(owner.vin.value, [])
+    stretches = roll.past.get(owner.vin.value, []) if owner.vin else []
     return any(person.member_id == stretch.member_id and owner.joined_on <= stretch.until for stretch in stretches)
 
 
 def _parsed(row: Row, places: Places) -> Owner | list[Fault]:
     if row.fault:
         return [Fault("row", figures={"reason": row.fault})]
-    dealer_code, name, phone, vin, delivered_on = (cell.strip() for cell in row.cells)
+    dealer_code, name, phone, vin, delivered_on, *more = (cell.strip() for cell in row.cells)
     is_named = bool(name) and len(name) <= 100 and name.isprintable()
-    mobile, car, joined_on = parse_mobile(phone), parse_vin(vin), _day(delivered_on)
+    mobile, car, joined_on = parse_mobile(phone), parse_vin(vin) if vin else None, day(delivered_on)
     place_fault = _place_fault(dealer_code, places)
+    besides, more_faults = told(more, places.today, places.versions)
     if (
-        is_named and place_fault is None and mobile is not None and isinstance(car, Vin)
+        not more_faults and is_named and place_fault is None and mobile is not None and not isinstance(car, str)
         and joined_on is not None and joined_on <= places.today
     ):  # fmt: skip
-        return Owner(dealer_code or None, name, mobile, car, joined_on)
+        return Owner(dealer_code or None, name, mobile, car, joined_on, besides)
     faults = [place_fault, None if is_named else Fault("name", "name", name)]
     faults.append(Fault("phone_format", "phone", phone) if mobile is None else None)
     faults.append(_vin_fault(car, vin) if isinstance(car, str) else None)
@@ -216,7 +243,7 @@ def _parsed(row: Row, places: Places) -> Owner | list[Fault]:
         faults.append(Fault("date_format", "delivered_on", delivered_on))
     elif joined_on > places.today:
         faults.append(Fault("date_future", "delivered_on", delivered_on, {"today": places.today}))
-    return [fault for fault in faults if fault is not None]
+    return [fault for fault in faults if fault is not None] + more_faults
 
 
 def _place_fault(dealer_code: str, places: Places) -> Fault | None:
@@ -230,10 +257,3 @@ def _place_fault(dealer_code: str, places: Places) -> Fault | None:
 def _vin_fault(code: str, vin: str) -> Fault:
     digit = vin_check_digit(vin.upper()) if code == "vin_check_digit" else ""
     return Fault(code, "vin", vin, {"digit": digit})
-
-
-def _day(cell: str) -> date | None:
-    try:
-        return date.fromisoformat(cell) if _DATE.fullmatch(cell) else None
-    except ValueError:
-        return None

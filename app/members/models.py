@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Connection, Index, LargeBinary, event, inspect, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from app.audit.rows import audited
@@ -122,17 +123,28 @@ class Vehicle(SQLModel, table=True):
     version: int = 1
 
 
-@audited("ownership", personal=("vin", "plate"))
+@audited("ownership", personal=("vin", "plate"), untold=("model",))
 class Ownership(SQLModel, table=True):
     """A member owns a vehicle from a day on; one owner per vehicle at a time.
 
-    Plate, purchase and insurance are the owner's: the next one starts without.
+    Plate, purchase and insurance are the owner's: the next one starts without. `model` is the vehicle's, which the
+    database repeats here for searches.
     """
 
     __tablename__ = "ownership"
     __table_args__ = (
         Index("uq_ownership_open", "vin", unique=True, postgresql_where=text("until IS NULL")),
         Index("ix_ownership_plate", "plate", postgresql_where=text("plate IS NOT NULL AND until IS NULL")),
+        *(
+            Index(
+                f"ix_ownership_{column}",
+                "model",
+                column,
+                "member_id",
+                postgresql_where=text(f"{column} IS NOT NULL AND until IS NULL"),
+            )
+            for column in ("purchased_on", "insurance_ends_on")
+        ),
         CheckConstraint("until IS NULL OR until >= since", name="order"),
     )
 
@@ -144,6 +156,7 @@ class Ownership(SQLModel, table=True):
     plate: str | None = text_field(default=None)
     purchased_on: date | None = None
     insurance_ends_on: date | None = None
+    model: str | None = text_field(default=None, exclude=True)
 
 
 @audited("application", personal=("name", "phone", "born_on", "vin", "reason"), secret=("phone_index",))
@@ -168,8 +181,11 @@ class Application(SQLModel, table=True):
     source: Source = text_field()
     status: ApplicationStatus = text_field(default=ApplicationStatus.OPEN)
     reason: str | None = text_field(default=None)
+    consents: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": "{}"})
+    """What the owner answered when it applied: `DoorAnswers` as JSON, recorded when it becomes a member."""
     member_id: UUID | None = Field(default=None, foreign_key="member.id")
     applied_at: datetime = time_field()
+    applied_by: str | None = text_field(default=None)
     decided_at: datetime | None = time_field(default=None)
     decided_by: str | None = text_field(default=None)
 

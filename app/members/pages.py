@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor
+from app.core.filters import seeks_recent
 from app.core.paging import Page, id_after, paged
 from app.members import queries, segments
 from app.members.schemas import MemberRead, MemberSearch, VehicleRead, member_read
@@ -20,18 +21,24 @@ async def found_by(
     Raises:
         FieldNotVisible, InvalidPayload: as `filters.parse` says of its filter.
     """
-    conditions = queries.sought(**search.model_dump(exclude={"filter"}))
+    conditions, newest_first = queries.sought(**search.model_dump(exclude={"filter"})), False
     if search.filter is not None:
         node = await segments.read(session, actor, search.filter)
         conditions.append(segments.condition(node, today))
-    return await member_page(session, actor, *conditions, limit=limit, cursor=cursor)
+        newest_first = seeks_recent(node)
+    return await member_page(session, actor, *conditions, limit=limit, cursor=cursor, newest_first=newest_first)
 
 
 async def member_page(
-    session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool], limit: int, cursor: str | None
-) -> Page[MemberRead]:
-    """A page of the members an actor may see and on whom all conditions hold, in the order they were taken in."""
-    found = await queries.members(session, actor, *conditions, after=id_after(cursor), limit=limit + 1)
+    session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool], limit: int, cursor: str | None,
+    newest_first: bool = False, include_merged: bool = False,
+) -> Page[MemberRead]:  # fmt: skip
+    """A page of the members an actor may see and on whom all conditions hold, in the order they were taken in, or
+    newest first."""
+    found = await queries.members(
+        session, actor, *conditions, after=id_after(cursor), limit=limit + 1, newest_first=newest_first,
+        include_merged=include_merged,
+    )  # fmt: skip
     vehicles = await queries.vehicles_of(session, [member.id for member in found])
     page = paged(found, limit, lambda member: (str(member.id),))
     # read one by one what is shown, and no more: it is recorded

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.core.catalogue import Language, Phrase
 from app.core.problems import Problem
 
 
@@ -22,6 +23,24 @@ class VehicleTaken(Problem):
     """The vehicle has another owner now."""
 
     status, type = 409, "vehicle-taken"
+
+
+class NoticeOutdated(Problem):
+    """The member saw an older text than the one in force, `version`."""
+
+    status, type = 409, "notice-outdated"
+
+
+class ConsentMissing(Problem):
+    """The member has not agreed to what its data is to be used for, or to this partner's getting it."""
+
+    status, type = 409, "consent-missing"
+
+
+class NotToBeAsked(Problem):
+    """The member has agreed already, said no of late, is under 14 or not active: it is not asked for consent."""
+
+    status, type = 409, "not-to-be-asked"
 
 
 class TransferOpen(Problem):
@@ -158,8 +177,22 @@ class UnreadableFile(Problem):
 
     status, type = 422, "unreadable-file"
 
-    def __init__(self, *, reason: str) -> None:
+    def __init__(self, *, reason: Phrase) -> None:
+        self.reason = reason
         super().__init__(reason=reason)
+
+    def body(self, language: Language) -> dict[str, object]:
+        """The problem document, its reason in the same language."""
+        return super().body(language) | {"reason": self.reason.said(language)}
+
+
+class TooManyRows(Problem):
+    """More rows than one upload may have. Nothing was done."""
+
+    status, type = 413, "too-many-rows"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit=limit)
 
 
 class ExportTooLarge(Problem):
@@ -169,3 +202,12 @@ class ExportTooLarge(Problem):
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit=limit)
+
+
+class EventsOpen(Problem):
+    """The chapter has events that are neither settled nor called off."""
+
+    status, type = 409, "events-open"
+
+    def __init__(self, *, events: int) -> None:
+        super().__init__(events=events)

@@ -118,6 +118,7 @@ class HouseholdPerson(SQLModel, table=True):
     drives: bool | None = None
     recorded_at: datetime = time_field()
     recorded_by: str = text_field()
+    version: int = 1
 
 
 @audited("note", personal=("text",))

@@ -108,6 +108,16 @@ class HouseholdCreate(Input):
     drives: bool | None = Field(default=None, description="whether the person drives a car of the member's")
 
 
+class HouseholdUpdate(Input):
+    """What changed with somebody of the household; null: not known. Of who is a minor now, details go with it."""
+
+    relation: Relation = may_be_left_out()
+    is_minor: bool = may_be_left_out()
+    name: Name | None = None
+    born_on: Birthday | None = None
+    drives: bool | None = None
+
+
 class HouseholdRead(BaseModel):
     """Somebody of the household."""
 
@@ -117,6 +127,7 @@ class HouseholdRead(BaseModel):
     name: str | None
     born_on: date | None
     drives: bool | None
+    version: int
 
 
 class CompletenessRead(BaseModel):

@@ -12,14 +12,15 @@ from sqlmodel import col
 
 from app.core.actors import Actor, Right, Role
 from app.core.clock import china_date
+from app.core.editing import require_version
 from app.core.problems import FieldError, Forbidden, InvalidPayload, NotFound, PreconditionFailed
-from app.members import attributes, completeness, queries
+from app.members import attributes, completeness
 from app.members.completeness import OfMember
-from app.members.models import Member
 from app.members.problems import HouseholdFull, ProfileFieldClosed
 from app.members.profile_models import Attribute, HouseholdPerson, MemberAttribute, MemberProfile, Note
 from app.members.profile_rules import Stored, is_among, is_minor, shown, stored
-from app.members.profile_schemas import HouseholdCreate, NoteCreate, NoteUpdate, ProfileUpdate
+from app.members.profile_schemas import HouseholdCreate, HouseholdUpdate, NoteCreate, NoteUpdate, ProfileUpdate
+from app.members.visibility import visible_member
 
 MAX_HOUSEHOLD = 20
 
@@ -41,18 +42,6 @@ async def profile(session: AsyncSession, actor: Actor, member_id: UUID) -> Known
     """
     await visible_member(session, actor, member_id)
     return await _known(session, actor, member_id)
-
-
-async def visible_member(session: AsyncSession, actor: Actor, member_id: UUID, *, locked: bool = False) -> Member:
-    """The member, if the actor may see it.
-
-    Raises:
-        NotFound.
-    """
-    member = await queries.member(session, actor, member_id, locked=locked)
-    if member is None:
-        raise NotFound("member")
-    return member
 
 
 async def _known(session: AsyncSession, actor: Actor, member_id: UUID) -> Known:
@@ -217,12 +206,10 @@ async def add_person(
     query = select(func.count()).where(col(HouseholdPerson.member_id) == member_id)
     if (await session.execute(query)).scalar_one() >= MAX_HOUSEHOLD:
         raise HouseholdFull(limit=MAX_HOUSEHOLD)
-    person = HouseholdPerson(
-        **body.model_dump(), member_id=member_id, recorded_at=now, recorded_by=actor.subject
-    )  # fmt: skip
-    session.add(person)
+    added = HouseholdPerson(**body.model_dump(), member_id=member_id, recorded_at=now, recorded_by=actor.subject)
+    session.add(added)
     await session.flush()
-    return person
+    return added
 
 
 def _require_adult(body: HouseholdCreate, now: datetime) -> None:
@@ -238,17 +225,51 @@ def _require_adult(body: HouseholdCreate, now: datetime) -> None:
         raise InvalidPayload.at("/born_on", "minor_details")
 
 
+async def person(
+    session: AsyncSession, actor: Actor, member_id: UUID, person_id: UUID, *, locked: bool = False
+) -> HouseholdPerson:
+    """Somebody of the household.
+
+    Raises:
+        NotFound.
+    """
+    await visible_member(session, actor, member_id)
+    found = await session.get(HouseholdPerson, person_id, with_for_update=locked, populate_existing=locked)
+    if found is None or found.member_id != member_id:
+        raise NotFound("person of the household")
+    return found
+
+
+async def update_person(
+    session: AsyncSession, actor: Actor, member_id: UUID, person_id: UUID, body: HouseholdUpdate, *,
+    version: int, now: datetime,
+) -> HouseholdPerson:  # fmt: skip
+    """Change what the body names.
+
+    Raises:
+        NotFound, PreconditionFailed.
+        InvalidPayload: details of a minor would be left, or a day of birth lies in the future.
+    """
+    found = await person(session, actor, member_id, person_id, locked=True)
+    require_version(found, version)
+    wanted = HouseholdCreate(**{name: getattr(found, name) for name in HouseholdCreate.model_fields})
+    wanted = wanted.model_copy(update=body.model_dump(exclude_unset=True))
+    _require_adult(wanted, now)
+    for name, value in wanted.model_dump().items():
+        setattr(found, name, value)
+    found.version += 1
+    found.recorded_at, found.recorded_by = now, actor.subject
+    await session.flush()
+    return found
+
+
 async def remove_person(session: AsyncSession, actor: Actor, member_id: UUID, person_id: UUID) -> None:
     """Take somebody out of the household.
 
     Raises:
         NotFound.
     """
-    await visible_member(session, actor, member_id)
-    person = await session.get(HouseholdPerson, person_id)
-    if person is None or person.member_id != member_id:
-        raise NotFound("person of the household")
-    await session.delete(person)
+    await session.delete(await person(session, actor, member_id, person_id, locked=True))
     await session.flush()
 
 
@@ -320,8 +341,7 @@ async def update_note(
         Forbidden: somebody else wrote it, and it is to say something else.
     """
     found = await note(session, actor, member_id, note_id, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     if "text" in body.model_fields_set and found.written_by != actor.subject:
         raise Forbidden
     for name, value in body.model_dump(exclude_unset=True).items():

@@ -28,7 +28,7 @@ from app.core.paging import Page, decode_cursor, paged
 from app.core.problems import InvalidPayload, KeyConflict, NotFound, PreconditionFailed
 from app.members import completeness, profiles
 from app.members.problems import HouseholdFull, ProfileFieldClosed
-from app.members.profile_models import MemberProfile, Note
+from app.members.profile_models import HouseholdPerson, MemberProfile, Note
 from app.members.profile_schemas import (
     ChapterCompleteness,
     CompletenessRead,
@@ -36,6 +36,7 @@ from app.members.profile_schemas import (
     HappeningRead,
     HouseholdCreate,
     HouseholdRead,
+    HouseholdUpdate,
     NoteCreate,
     NoteRead,
     NoteUpdate,
@@ -45,6 +46,7 @@ from app.members.profile_schemas import (
 from app.members.profiles import Known, NotePosition
 from app.members.timeline import Happening, Position, timeline
 from app.members.timeline_words import told
+from app.members.visibility import visible_member
 
 router = APIRouter(tags=["members"], responses=GUARDED)
 
@@ -114,6 +116,30 @@ async def household_add(
     return await once(
         session, caller=actor.subject, key=key, request=body, now=now, action=add, target=str(member_id)
     )  # fmt: skip
+
+
+@router.get("/members/{member_id}/household/{person_id}", responses=documented(NotFound))
+async def household_get(
+    member_id: UUID, person_id: UUID, actor: ReaderOrSelf, session: Session, response: Response
+) -> HouseholdRead:  # fmt: skip
+    """Somebody of the member's household."""
+    return _tagged_person(response, await profiles.person(session, actor, member_id, person_id))
+
+
+@router.patch("/members/{member_id}/household/{person_id}", responses=documented(NotFound, PreconditionFailed))
+async def household_update(
+    member_id: UUID, person_id: UUID, body: HouseholdUpdate, if_match: IfMatch, actor: CarerOrSelf, session: Session,
+    now: Now, response: Response,
+) -> HouseholdRead:  # fmt: skip
+    """Change what is known of somebody of the household."""
+    version = version_of(if_match)
+    changed = await profiles.update_person(session, actor, member_id, person_id, body, version=version, now=now)
+    return _tagged_person(response, changed)
+
+
+def _tagged_person(response: Response, person: HouseholdPerson) -> HouseholdRead:
+    response.headers["ETag"] = etag(person.version)
+    return HouseholdRead.model_validate(person, from_attributes=True)
 
 
 @router.delete("/members/{member_id}/household/{person_id}", status_code=204, responses=documented(NotFound))
@@ -218,7 +244,7 @@ async def timeline_read(
 ) -> Page[HappeningRead]:  # fmt: skip
     """Everything that happened to a member, as far as one may read it, newest first."""
     before = _position(cursor)
-    await profiles.visible_member(session, actor, member_id)
+    await visible_member(session, actor, member_id)
     found = await timeline(session, actor, member_id, only=source, before=before, limit=limit + 1)
     page = paged(found, limit, lambda one: (one.at.isoformat(), one.source, one.id))
     items = [_happening(one, language) for one in found[:limit]]

@@ -13,9 +13,9 @@ from sqlmodel import col
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach, Role
 from app.core.db import Connection, Database, unrestricted
-from app.core.estimates import by_statistics, estimated_rows, walks
 from app.core.filter_sql import starts_with
 from app.core.vault import finds, vault_for
+from app.members.first_pages import Page, quickest
 from app.members.models import Application, Member, Ownership, Vehicle
 from app.members.rules import (
     ApplicationStatus,
@@ -29,8 +29,6 @@ from app.members.rules import (
 
 IMPORTING = 7_310_000_012
 """Advisory lock of the roll: shared by who enrols one, exclusive for an import's chunk."""
-FEW = 20_000
-"""So many matches are gathered and sorted faster than all members are walked by id."""
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
@@ -83,22 +81,14 @@ def _locked(query: Select[Member]) -> Select[Member]:
 
 
 async def members(
-    session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool], after: UUID | None, limit: int
-) -> Sequence[Member]:
-    """The members an actor may see and on whom all conditions hold, oldest first, from after an id; none merged."""
-    beyond = [col(Member.id) > after] if after is not None else []
-    query = select(Member).order_by(col(Member.id)).limit(limit)
-    reached = and_(visible_to(actor), standing())
-    walk = query.where(reached, *conditions, *beyond)
-    if conditions and await walks(session, walk, "pk_member"):
-        known, guessed = by_statistics(conditions)
-        matching = select(col(Member.id)).where(reached, *known, *beyond)
-        if known and await estimated_rows(session, matching) <= FEW:
-            # few may stand at the walk's end: so all of them first
-            few = select(matching.cte("few").prefix_with("MATERIALIZED"))
-            first = few if guessed else few.order_by("id").limit(limit)
-            walk = query.where(col(Member.id).in_(first), *guessed)
-    return (await session.scalars(walk)).all()
+    session: AsyncSession, actor: Actor, *conditions: ColumnElement[bool], after: UUID | None, limit: int,
+    newest_first: bool = False, include_merged: bool = False,
+) -> Sequence[Member]:  # fmt: skip
+    """The members an actor may see and on whom all conditions hold, oldest or newest first, from after an id; none
+    merged, unless they are asked for."""
+    reached = visible_to(actor) if include_merged else and_(visible_to(actor), standing())
+    page = Page(reached, conditions, after, limit, newest_first)
+    return (await session.scalars(await quickest(session, page))).all()
 
 
 def sought(

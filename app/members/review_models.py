@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from app.audit.rows import audited
 from app.core.models import id_field, text_field, time_field
+from app.members.consent_rules import Use
 
 
 class DuplicateKind(StrEnum):
@@ -56,7 +57,10 @@ class Duplicate(SQLModel, table=True):
 
 @audited("verification-call", personal=("question", "answer"))
 class VerificationCall(SQLModel, table=True):
-    """Somebody of the chapter, or of headquarters, is to call a member and ask; open until there is an outcome."""
+    """Somebody of the chapter, or of headquarters, is to call a member and ask; open until there is an outcome.
+
+    With a `use` it is not, or not only, to verify what is on record, and rests on the member's consent.
+    """
 
     __tablename__ = "verification_call"
     __table_args__ = (
@@ -67,6 +71,7 @@ class VerificationCall(SQLModel, table=True):
         CheckConstraint(
             "(outcome IS NULL) = (closed_at IS NULL) AND (closed_at IS NULL) = (closed_by IS NULL)", name="closed"
         ),
+        CheckConstraint("use IN ('marketing', 'profiling', 'ask_marketing', 'ask_profiling')", name="use"),
     )
 
     id: UUID = id_field()
@@ -76,6 +81,7 @@ class VerificationCall(SQLModel, table=True):
     due_on: date | None = None
     asked_by: str = text_field()
     asked_at: datetime = time_field()
+    use: Use | None = text_field(default=None)
     outcome: Outcome | None = text_field(default=None)
     answer: str | None = text_field(default=None)
     closed_by: str | None = text_field(default=None)

@@ -10,6 +10,7 @@ from app.audit import unmaskings
 from app.core.actors import Actor, Right
 from app.core.schemas import BusinessDate, Input, Line, Reason
 from app.members.calls import Called
+from app.members.consent_rules import Use
 from app.members.review_models import Duplicate, DuplicateKind, Outcome
 from app.members.rules import masked_phone
 from app.members.schemas import MemberRead, may_unmask
@@ -49,6 +50,9 @@ class CallCreate(Input):
         description="the account of one who may call: of the member's chapter, or of headquarters"
     )
     due_on: BusinessDate | None = None
+    use: Use | None = Field(
+        default=None, description="what else the call is for: refused when the member's consent does not allow it"
+    )
 
 
 class CallClosing(Input):
@@ -71,6 +75,7 @@ class CallRead(BaseModel):
     due_on: date | None
     asked_by: str
     asked_at: datetime
+    use: Use | None
     outcome: Outcome | None
     answer: str | None
     closed_by: str | None

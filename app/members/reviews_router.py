@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
+from app.core.http import GUARDED, Config, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
 from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, WrongStatus
 from app.members import calls, duplicates, queries
 from app.members.pages import profile_read
+from app.members.problems import ConsentMissing, NotToBeAsked
 from app.members.review_models import Duplicate, DuplicateKind
 from app.members.review_schemas import (
     CallClosing,
@@ -67,16 +68,18 @@ async def _shown(session: AsyncSession, actor: Actor, pairs: Sequence[Duplicate]
 
 
 @router.post(
-    "/verification-calls", status_code=201, response_model=CallRead, responses=documented(NotFound, KeyConflict)
-)
+    "/verification-calls", status_code=201, response_model=CallRead,
+    responses=documented(NotFound, ConsentMissing, NotToBeAsked, KeyConflict),
+)  # fmt: skip
 async def calls_create(
-    body: CallCreate, actor: Director, session: Session, now: Now, key: OptionalKey = None
+    body: CallCreate, actor: Director, session: Session, now: Now, settings: Config, key: OptionalKey = None
 ) -> Response:
-    """Ask somebody to call a member and verify what is on record."""
+    """Ask somebody to call a member and verify what is on record; for another `use` only as far as it has agreed."""
 
     async def ask() -> CallRead:
         asked = await calls.ask(
-            session, actor, body.member_id, body.question, body.assigned_to, body.due_on, now=now
+            session, actor, body.member_id, body.question, body.assigned_to, body.due_on, body.use,
+            now=now, settings=settings,
         )  # fmt: skip
         return call_read(actor, asked)
 

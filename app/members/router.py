@@ -30,8 +30,7 @@ from app.core.http import (
 from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
-from app.members import queries, service
-from app.members.models import Member
+from app.members import applications, queries, service
 from app.members.pages import found_by, member_page
 from app.members.pages import profile_read as _read
 from app.members.problems import (
@@ -40,6 +39,7 @@ from app.members.problems import (
     GuardianNeeded,
     MemberMerged,
     NoChapter,
+    NoticeOutdated,
     PhoneTaken,
     VehicleTaken,
 )
@@ -60,6 +60,7 @@ from app.members.schemas import (
     vin_warnings,
 )
 from app.members.service import Profile
+from app.members.visibility import visible_member
 from app.points import queries as points
 from app.points.schemas import ExpiryRead, HistoryDetail, HistoryEntry, LineRead, WalletRead
 
@@ -78,7 +79,9 @@ Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 CARD: dict[int | str, dict[str, Any]] = {
     200: {"description": "the card's QR code", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 }
-ENROLLED = documented(NotFound, NoChapter, PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded, KeyConflict)
+ENROLLED = documented(
+    NotFound, NoChapter, PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded, NoticeOutdated, KeyConflict
+)
 APPROVED = documented(NotFound, WrongStatus, PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded, KeyConflict)
 
 
@@ -106,9 +109,12 @@ async def members_enrol(
 
 
 @router.get("/members")
-async def members_list(actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None) -> Page[MemberRead]:
+async def members_list(
+    actor: Reader, session: Session, limit: Limit = 50, cursor: Cursor = None,
+    include_merged: Annotated[bool, Query(description="those, too, for whom another member goes on")] = False,
+) -> Page[MemberRead]:  # fmt: skip
     """The members one may see, in the order they were taken in."""
-    return await member_page(session, actor, limit=limit, cursor=cursor)
+    return await member_page(session, actor, limit=limit, cursor=cursor, include_merged=include_merged)
 
 
 @router.post("/members/search", responses=documented(FieldNotVisible))
@@ -196,7 +202,7 @@ def _tagged(response: Response, actor: Actor, profile: Profile) -> MemberRead:
 @router.get("/members/{member_id}/points", responses=documented(NotFound))
 async def members_points(member_id: UUID, actor: PointsReader, session: Session, now: Now) -> WalletRead:
     """A member's points as of today."""
-    member = await _visible(session, actor, member_id)
+    member = await visible_member(session, actor, member_id)
     wallet = await points.wallet(await raw(session), member.id, china_date(now))
     if wallet is None:
         raise NotFound("wallet")
@@ -210,7 +216,7 @@ async def members_postings(
 ) -> Page[HistoryEntry]:
     """A member's postings, newest first."""
     before = int(decode_cursor(cursor, int)[0]) if cursor else None
-    member = await _visible(session, actor, member_id)
+    member = await visible_member(session, actor, member_id)
     found = await points.history(await raw(session), member.id, before=before, limit=limit + 1)
     items = [HistoryEntry(**asdict(entry)) for entry in found]
     return Page[HistoryEntry].model_validate(paged(items, limit, lambda entry: (entry.posting_no,)))
@@ -221,7 +227,7 @@ async def members_posting(
     member_id: UUID, posting_no: Annotated[int, Path(ge=1, lt=1 << 63)], actor: PointsReader, session: Session
 ) -> HistoryDetail:
     """One posting with its lines."""
-    member = await _visible(session, actor, member_id)
+    member = await visible_member(session, actor, member_id)
     connection = await raw(session)
     entry = await points.entry(connection, member.id, posting_no)
     if entry is None:
@@ -231,13 +237,6 @@ async def members_posting(
     return HistoryDetail(**asdict(entry), lines=lines)
 
 
-async def _visible(session: Session, actor: Actor, member_id: UUID) -> Member:
-    member = await queries.member(session, actor, member_id)
-    if member is None:
-        raise NotFound("member")
-    return member
-
-
 # --- applications ---
 
 
@@ -245,7 +244,7 @@ async def _visible(session: Session, actor: Actor, member_id: UUID) -> Member:
     "/applications",
     status_code=201,
     response_model=ApplicationRead,
-    responses=documented(NotFound, NoChapter, ApplicationOpen, KeyConflict),
+    responses=documented(NotFound, NoChapter, ApplicationOpen, GuardianNeeded, NoticeOutdated, KeyConflict),
 )
 async def applications_create(
     body: ApplicationCreate,
@@ -258,7 +257,7 @@ async def applications_create(
     """Apply to a chapter. While it is open, the same application again answers the first."""
 
     async def apply() -> ApplicationRead:
-        return application_read(actor, await service.apply(session, actor, body, now=now), language)
+        return application_read(actor, await applications.apply(session, actor, body, now=now), language)
 
     return await once(session, caller=actor.subject, key=key, request=body, now=now, action=apply)
 
@@ -288,7 +287,7 @@ async def applications_get(
     application_id: UUID, actor: ReaderOrApplying, session: Session, language: Speaks
 ) -> ApplicationRead:
     """One application."""
-    return application_read(actor, await service.application(session, actor, application_id), language)
+    return application_read(actor, await applications.application(session, actor, application_id), language)
 
 
 @router.post(
@@ -307,7 +306,7 @@ async def applications_approve(
     """Take the applicant into the chapter; `member_id` names the member."""
 
     async def approve() -> ApplicationRead:
-        approved = await service.approve(session, actor, application_id, now=now)
+        approved = await applications.approve(session, actor, application_id, now=now)
         return application_read(actor, approved, language)
 
     return await once(
@@ -322,7 +321,7 @@ async def applications_refuse(
 ) -> ApplicationRead:
     """Refuse an application, with the reason."""
     to = ApplicationStatus.REFUSED
-    ended = await service.end_application(session, actor, application_id, to, body.reason, now=now)
+    ended = await applications.end_application(session, actor, application_id, to, body.reason, now=now)
     return application_read(actor, ended, language)
 
 
@@ -332,5 +331,5 @@ async def applications_withdraw(
 ) -> ApplicationRead:
     """Withdraw an application for its owner, with the reason."""
     to = ApplicationStatus.WITHDRAWN
-    ended = await service.end_application(session, actor, application_id, to, body.reason, now=now)
+    ended = await applications.end_application(session, actor, application_id, to, body.reason, now=now)
     return application_read(actor, ended, language)

@@ -141,7 +141,16 @@ def needs_guardian(born_on: date, today: date) -> bool:
 
     A year of age is complete on the day after the birthday, so a person born on 29 February needs no rule of its own.
     """
-    return (today.year - 14, today.month, today.day) <= (born_on.year, born_on.month, born_on.day)
+    return born_on >= guarded_since(today)
+
+
+def guarded_since(today: date) -> date:
+    """The first day of birth of those who are under 14 on a day."""
+    try:
+        return today.replace(year=today.year - 14)
+    except ValueError:
+        # on 29 February those born on the 28th are a day over it
+        return date(today.year - 14, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)

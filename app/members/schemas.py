@@ -15,6 +15,7 @@ from app.core.catalogue import Language, text
 from app.core.filter_schemas import FilterTree
 from app.core.schemas import Input, Line, Name, Reason, may_be_left_out
 from app.members import rules
+from app.members.consent_schemas import DoorAnswers
 from app.members.models import Application, Member
 from app.members.plates import parse_plate
 from app.members.rules import ApplicationStatus, MemberStatus, Source, Verdict
@@ -119,6 +120,7 @@ class EnrolmentCreate(Input):
     born_on: Birthday | None = Field(
         default=None, description="under 14 the membership stays suspended until a guardian's consent is on record"
     )
+    consents: DoorAnswers = Field(default_factory=dict, description="what the person answered when asked, by purpose")
 
 
 class MemberSearch(Input):
@@ -162,6 +164,7 @@ class ApplicationCreate(Input):
     source: Source
     dealer_code: DealerCode | None = Field(default=None, description="the chapter; dealer staff may leave it out")
     born_on: Birthday | None = Field(default=None, description="noted when the application is approved")
+    consents: DoorAnswers = Field(default_factory=dict, description="what the person answered when asked, by purpose")
 
 
 class Refusal(Input):
@@ -185,6 +188,7 @@ class ApplicationRead(BaseModel):
     source: Source
     status: ApplicationStatus
     reason: str | None
+    consents: DoorAnswers = Field(description="what the owner answered, recorded when the application is approved")
     member_id: UUID | None
     applied_at: datetime
     decided_at: datetime | None

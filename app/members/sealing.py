@@ -10,7 +10,7 @@ from app.core.checks import SHOWN, Check
 from app.core.db import Connection, Database
 from app.core.vault import Vault, WrongKeys
 
-TABLES = ("member", "application", "delivery")
+TABLES = ("member", "application", "delivery", "referral", "staff_phone")
 BATCH = 1_000
 _START = UUID(int=0)
 

@@ -11,6 +11,7 @@ from app.core.catalogue import Language
 from app.core.filter_schemas import FilterTree
 from app.core.filters import Kind, Op
 from app.core.schemas import Input, Name, may_be_left_out
+from app.members.consent_rules import Use
 from app.members.schemas import MemberRead
 
 
@@ -73,6 +74,7 @@ class Preview(Input):
     """A filter to be tried."""
 
     filter: FilterTree
+    use: Use | None = Field(default=None, description="only those who may be chosen for it, by their consent")
 
 
 class PreviewRead(BaseModel):

@@ -13,10 +13,11 @@ from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach
 from app.core.catalogue import Language
 from app.core.db import broken_constraint, raw
+from app.core.editing import require_version
 from app.core.filter_sql import compiled
 from app.core.filter_words import explained
 from app.core.filters import Node, Scope, parse
-from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed
+from app.core.problems import Forbidden, InvalidPayload, NotFound
 from app.members import segment_queries as queries
 from app.members.fields import fields
 from app.members.models import Member
@@ -43,13 +44,18 @@ def condition(node: Node, today: date) -> ColumnElement[bool]:
 
 
 async def chosen(session: AsyncSession, actor: Actor, segment: Segment, today: date) -> ColumnElement[bool]:
-    """The members of a segment as a condition on `Member`: of a chapter's, members of that chapter.
+    """The members of a segment as a condition on `Member`.
 
     Raises:
         FieldNotVisible: the segment's author may see more than the actor.
         InvalidPayload: a field of it is gone.
     """
-    found = condition(await read(session, actor, segment.filter), today)
+    return within(segment, await read(session, actor, segment.filter), today)
+
+
+def within(segment: Segment, node: Node, today: date) -> ColumnElement[bool]:
+    """A segment, whose filter was read, as a condition on `Member`: of a chapter's, members of that chapter."""
+    found = condition(node, today)
     return found if segment.dealer_code is None else and_(col(Member.dealer_code) == segment.dealer_code, found)
 
 
@@ -81,7 +87,7 @@ async def create(session: AsyncSession, actor: Actor, body: SegmentCreate, *, no
         NotFound: the chapter is not the actor's to write for, or there is none.
         SegmentExists: the name is taken there.
     """
-    dealer_code = await _scope(session, actor, body.dealer_code)
+    dealer_code = await owner(session, actor, body.dealer_code)
     await read(session, actor, body.filter)
     made = Segment(
         dealer_code=dealer_code,
@@ -96,7 +102,13 @@ async def create(session: AsyncSession, actor: Actor, body: SegmentCreate, *, no
     return made
 
 
-async def _scope(session: AsyncSession, actor: Actor, dealer_code: str | None) -> str | None:
+async def owner(session: AsyncSession, actor: Actor, dealer_code: str | None) -> str | None:
+    """Whose it is what an actor saves: a chapter's, its own unless it says otherwise, or headquarters' (None).
+
+    Raises:
+        NotFound: the chapter is not the actor's to write for, or there is none.
+        InvalidPayload: the actor has to say which chapter.
+    """
     if actor.reach is Reach.ALL and dealer_code is None:
         return None
     chosen = dealer_code or actor.dealer_code
@@ -147,8 +159,7 @@ async def _for_change(session: AsyncSession, actor: Actor, segment_id: UUID, ver
         raise NotFound("segment")
     if segment.dealer_code is None and actor.reach is not Reach.ALL:
         raise Forbidden
-    if segment.version != version:
-        raise PreconditionFailed
+    require_version(segment, version)
     return segment
 
 

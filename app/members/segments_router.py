@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters.schemas import DealerCode
@@ -11,9 +12,10 @@ from app.core.actors import Actor, Right
 from app.core.catalogue import Language
 from app.core.clock import china_date
 from app.core.filters import Field as FilterField
-from app.core.filters import FieldNotVisible
+from app.core.filters import FieldNotVisible, seeks_recent
 from app.core.http import (
     GUARDED,
+    Config,
     Cursor,
     IfMatch,
     Limit,
@@ -31,6 +33,8 @@ from app.core.paging import Page, id_after, paged
 from app.core.problems import InvalidPayload, KeyConflict, NotFound, PreconditionFailed
 from app.members import segment_queries as queries
 from app.members import segments
+from app.members.consent_rules import Use
+from app.members.consents import usable
 from app.members.fields import fields
 from app.members.pages import member_page
 from app.members.problems import SegmentExists
@@ -51,6 +55,7 @@ router = APIRouter(prefix="/segments", tags=["segments"], responses=GUARDED)
 
 Reader = Annotated[Actor, Depends(Requires(Right.MEMBERS_READ))]
 Editor = Annotated[Actor, Depends(Requires(Right.MEMBERS_WRITE))]
+ChosenFor = Annotated[Use | None, Query(description="only those who may be chosen for it, by their consent")]
 UNSEEN = documented(FieldNotVisible)
 
 
@@ -71,13 +76,14 @@ def _field_read(field: FilterField, language: Language) -> FieldRead:
 
 @router.post("/preview", responses=UNSEEN)
 async def segments_preview(
-    body: Preview, actor: Reader, session: Session, now: Now, limit: Limit = 50, cursor: Cursor = None
+    body: Preview, actor: Reader, session: Session, now: Now, settings: Config, limit: Limit = 50, cursor: Cursor = None
 ) -> PreviewRead:
     """Whom a filter chooses among the members one may see. A body, because names do not belong into URLs."""
     node = await segments.read(session, actor, body.filter)
-    condition = segments.condition(node, china_date(now))
-    page = await member_page(session, actor, condition, limit=limit, cursor=cursor)
-    count = await queries.count(session, actor, condition)
+    conditions = [segments.condition(node, china_date(now)), *usable(body.use, now, settings)]
+    newest_first = seeks_recent(node)
+    page = await member_page(session, actor, *conditions, limit=limit, cursor=cursor, newest_first=newest_first)
+    count = await queries.count(session, actor, and_(*conditions))
     return PreviewRead(count=count, explanation=segments.in_words(node), **dict(page))
 
 
@@ -136,12 +142,15 @@ async def segments_delete(segment_id: UUID, if_match: IfMatch, actor: Editor, se
 
 @router.get("/{segment_id}/members", responses=UNSEEN | documented(NotFound))
 async def segments_members(
-    segment_id: UUID, actor: Reader, session: Session, now: Now, limit: Limit = 50, cursor: Cursor = None
-) -> Page[MemberRead]:
-    """Who is in a segment now, among the members one may see, in the order they were taken in."""
+    segment_id: UUID, actor: Reader, session: Session, now: Now, settings: Config, use: ChosenFor = None,
+    limit: Limit = 50, cursor: Cursor = None,
+) -> Page[MemberRead]:  # fmt: skip
+    """Who is in a segment now, among the members one may see: newest first if it asks for dates from a day on."""
     segment = await segments.get(session, actor, segment_id)
-    condition = await segments.chosen(session, actor, segment, china_date(now))
-    return await member_page(session, actor, condition, limit=limit, cursor=cursor)
+    node = await segments.read(session, actor, segment.filter)
+    conditions = [segments.within(segment, node, china_date(now)), *usable(use, now, settings)]
+    newest_first = seeks_recent(node)
+    return await member_page(session, actor, *conditions, limit=limit, cursor=cursor, newest_first=newest_first)
 
 
 async def _tagged(response: Response, session: AsyncSession, actor: Actor, segment: Segment) -> SegmentRead:

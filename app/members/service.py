@@ -1,4 +1,4 @@
-"""Members' use cases: enrolment, applications, status."""
+"""Members' use cases: enrolment, status."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,14 +11,15 @@ from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach, Right
 from app.core.clock import china_date
 from app.core.db import raw
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import edit
+from app.core.problems import InvalidPayload, NotFound
 from app.core.transitions import require_step
 from app.identity.session_models import Ending
 from app.identity.sessions import end_all
-from app.members import places, queries, transfer_queries
-from app.members.models import Application, Birth, Erasure, Member, Ownership, StatusChange, Vehicle
+from app.members import consents, places, queries, transfer_queries
+from app.members.consent_schemas import DoorAnswers
+from app.members.models import Birth, Erasure, Member, Ownership, StatusChange, Vehicle
 from app.members.problems import (
-    ApplicationOpen,
     ErasurePending,
     GuardianNeeded,
     MemberMerged,
@@ -27,9 +28,7 @@ from app.members.problems import (
 )
 from app.members.queries import OwnedVehicle
 from app.members.rules import (
-    APPLICATION_TRANSITIONS,
     MEMBER_TRANSITIONS,
-    ApplicationStatus,
     MemberStatus,
     Person,
     Source,
@@ -39,7 +38,8 @@ from app.members.rules import (
     needs_guardian,
     vin_check_digit,
 )
-from app.members.schemas import ApplicationCreate, EnrolmentCreate, MemberUpdate, VehicleSale
+from app.members.schemas import EnrolmentCreate, MemberUpdate, VehicleSale
+from app.members.visibility import visible_member
 from app.points import ledger
 
 
@@ -63,7 +63,11 @@ class Enrolled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who joins, with which vehicle, and where (None: headquarters' own roll), in stored form."""
+    """Who joins, with which vehicle, and where (None: headquarters' own roll), in stored form.
+
+    Attributes:
+        consents: what the person answered, to whom and when.
+    """
 
     name: str
     phone: str
@@ -71,6 +75,9 @@ class Applicant:
     source: Source
     dealer_code: str | None
     born_on: date | None
+    consents: DoorAnswers
+    asked_by: str
+    asked_at: datetime
 
 
 async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, now: datetime) -> Enrolled:
@@ -81,14 +88,18 @@ async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, n
         NoChapter: the dealer has none.
         PhoneTaken, VehicleTaken: as `judge_enrolment` says.
         ErasurePending, GuardianNeeded: as `_admit` says.
+        NoticeOutdated, InvalidPayload: as `consents.as_answered` says.
         InvalidPayload: there is no such dealer, or the day of birth lies in the future.
     """
-    dealer_code = await _chapter_of(session, actor, body.dealer_code)
+    dealer_code = await chapter_of(session, actor, body.dealer_code)
     if dealer_code is not None:
         await places.require_chapter(session, dealer_code)
-    _require_born(body.born_on, now)
-    applicant = Applicant(body.name, body.phone, body.vin, body.source, dealer_code, body.born_on)
-    member, verdict = await _join(session, actor, applicant, now)
+    require_born(body.born_on, now)
+    answers = await consents.as_answered(session, body.consents)
+    applicant = Applicant(
+        body.name, body.phone, body.vin, body.source, dealer_code, body.born_on, answers, actor.subject, now
+    )
+    member, verdict = await join(session, actor, applicant, now)
     vehicles = await _vehicles(session, member)
     is_foreign = await queries.member(session, actor, member.id) is None
     if is_foreign:
@@ -96,7 +107,13 @@ async def enrol(session: AsyncSession, actor: Actor, body: EnrolmentCreate, *, n
     return Enrolled(Profile(member, vehicles), verdict, is_foreign)
 
 
-async def _chapter_of(session: AsyncSession, actor: Actor, dealer_code: str | None) -> str | None:
+async def chapter_of(session: AsyncSession, actor: Actor, dealer_code: str | None) -> str | None:
+    """The chapter for which an actor acts; None: headquarters' own roll.
+
+    Raises:
+        NotFound: a dealer was named that the actor does not reach.
+        InvalidPayload: none was named.
+    """
     if actor.reach is Reach.ALL:
         return dealer_code
     chosen = dealer_code or actor.dealer_code
@@ -107,12 +124,23 @@ async def _chapter_of(session: AsyncSession, actor: Actor, dealer_code: str | No
     return chosen
 
 
-def _require_born(born_on: date | None, now: datetime) -> None:
+def require_born(born_on: date | None, now: datetime) -> None:
+    """Refuse a day of birth that lies in the future.
+
+    Raises:
+        InvalidPayload.
+    """
     if born_on is not None and born_on > china_date(now):
         raise InvalidPayload.at("/born_on", "date_in_future")
 
 
-async def _join(session: AsyncSession, actor: Actor, applicant: Applicant, now: datetime) -> tuple[Member, Verdict]:
+async def join(session: AsyncSession, actor: Actor, applicant: Applicant, now: datetime) -> tuple[Member, Verdict]:
+    """Take a person with a vehicle in, who may be a member already.
+
+    Raises:
+        PhoneTaken, VehicleTaken: as `judge_enrolment` says.
+        ErasurePending, GuardianNeeded: as `_admit` and `consents.record` say.
+    """
     await queries.lock_enrolment(session, applicant.phone, applicant.vin)
     person = await queries.by_phone(session, applicant.phone)
     owner = await queries.owner_of(session, applicant.vin)
@@ -125,6 +153,7 @@ async def _join(session: AsyncSession, actor: Actor, applicant: Applicant, now: 
         raise VehicleTaken
     member = person or await _new_member(session, applicant, actor.subject, now)
     await _note_birth(session, member, applicant.born_on, actor.subject, now)
+    await consents.record(session, member, applicant.consents, by=applicant.asked_by, at=applicant.asked_at)
     if verdict is Verdict.NEW_MEMBER and await _awaits_guardian(session, member, now):
         await step(session, member, MemberStatus.SUSPENDED, "a guardian's consent is missing", actor.subject, now)
     elif verdict is not Verdict.NEW_MEMBER:
@@ -207,9 +236,7 @@ async def profile(session: AsyncSession, actor: Actor, member_id: UUID) -> Profi
     Raises:
         NotFound: there is none, or it is not the actor's to see.
     """
-    member = await queries.member(session, actor, member_id)
-    if member is None:
-        raise NotFound("member")
+    member = await visible_member(session, actor, member_id)
     return Profile(member, await _vehicles(session, member))
 
 
@@ -223,12 +250,8 @@ async def update(session: AsyncSession, actor: Actor, member_id: UUID, body: Mem
     Raises:
         NotFound, PreconditionFailed.
     """
-    member = await _for_change(session, actor, member_id)
-    if member.version != version:
-        raise PreconditionFailed
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(member, name, value)
-    member.version += 1
+    member = await visible_member(session, actor, member_id, locked=True)
+    edit(member, body.model_dump(exclude_unset=True), version)
     await session.flush()
     return Profile(member, await _vehicles(session, member))
 
@@ -265,7 +288,7 @@ async def change_status(
         WrongStatus: the step is not in the table.
         ErasurePending, GuardianNeeded: as `_admit` says.
     """
-    member = await _for_change(session, actor, member_id)
+    member = await visible_member(session, actor, member_id, locked=True)
     require_step(MEMBER_TRANSITIONS, member.status, to)
     if to is MemberStatus.ACTIVE:
         await _admit(session, actor, member, now)
@@ -273,13 +296,6 @@ async def change_status(
     if to is not MemberStatus.ACTIVE:
         await end_all(session, Ending.LAPSED, now, member_id=member_id)
     return Profile(member, await _vehicles(session, member))
-
-
-async def _for_change(session: AsyncSession, actor: Actor, member_id: UUID) -> Member:
-    member = await queries.member(session, actor, member_id, locked=True)
-    if member is None:
-        raise NotFound("member")
-    return member
 
 
 async def step(session: AsyncSession, member: Member, to: MemberStatus, reason: str, by: str, now: datetime) -> None:
@@ -297,91 +313,3 @@ async def step(session: AsyncSession, member: Member, to: MemberStatus, reason: 
         await ledger.close_wallet(connection, member.id)
     if to is MemberStatus.LEFT:
         await transfer_queries.withdraw_open(session, member.id, "the member left", by, now)
-
-
-# --- applications ---
-
-
-async def apply(session: AsyncSession, actor: Actor, body: ApplicationCreate, *, now: datetime) -> Application:
-    """An owner applies to a chapter; while the application is open, the same one again is the first.
-
-    Raises:
-        NotFound: a dealer was named that the actor does not reach.
-        NoChapter: the dealer has none.
-        ApplicationOpen: it is open with a chapter that is not the actor's.
-        InvalidPayload: no dealer was named, there is no such dealer, or the day of birth lies in the future.
-    """
-    dealer_code = await _chapter_of(session, actor, body.dealer_code)
-    if dealer_code is None:
-        raise InvalidPayload.at("/dealer_code", "missing")
-    await places.require_chapter(session, dealer_code)
-    _require_born(body.born_on, now)
-    await queries.lock_enrolment(session, body.phone, body.vin)
-    first = await queries.open_application(session, body.phone, body.vin)
-    if first is None:
-        first = Application(**body.model_dump() | {"dealer_code": dealer_code}, applied_at=now)
-        session.add(first)
-        await session.flush()
-    elif first.dealer_code != dealer_code:
-        raise ApplicationOpen
-    return first
-
-
-async def application(session: AsyncSession, actor: Actor, application_id: UUID) -> Application:
-    """One application.
-
-    Raises:
-        NotFound: there is none, or it is not the actor's to see.
-    """
-    found = await queries.application(session, actor, application_id)
-    if found is None:
-        raise NotFound("application")
-    return found
-
-
-async def approve(session: AsyncSession, actor: Actor, application_id: UUID, *, now: datetime) -> Application:
-    """Take the applicant into the chapter.
-
-    Raises:
-        NotFound, WrongStatus.
-        PhoneTaken, VehicleTaken, ErasurePending, GuardianNeeded: the application stays open.
-    """
-    # the chapter before what belongs to it, as who closes it does
-    await chapters.has_chapter(session, (await application(session, actor, application_id)).dealer_code)
-    found = await _decided(session, actor, application_id, ApplicationStatus.APPROVED, now)
-    applicant = Applicant(found.name, found.phone, found.vin, Source(found.source), found.dealer_code, found.born_on)
-    member, _ = await _join(session, actor, applicant, now)
-    found.member_id = member.id
-    await session.flush()
-    return found
-
-
-async def end_application(
-    session: AsyncSession,
-    actor: Actor,
-    application_id: UUID,
-    to: ApplicationStatus,
-    reason: str,
-    *,
-    now: datetime,
-) -> Application:
-    """Refuse or withdraw an application, with the reason.
-
-    Raises:
-        NotFound, WrongStatus.
-    """
-    found = await _decided(session, actor, application_id, to, now)
-    found.reason = reason
-    await session.flush()
-    return found
-
-
-async def _decided(
-    session: AsyncSession, actor: Actor, application_id: UUID, to: ApplicationStatus, now: datetime
-) -> Application:
-    found = await queries.application(session, actor, application_id, locked=True)
-    if found is None:
-        raise NotFound("application")
-    require_step(APPLICATION_TRANSITIONS, found.status, to)
-    found.status, found.decided_at, found.decided_by = to, now, actor.subject
-    return found

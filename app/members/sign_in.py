@@ -19,7 +19,7 @@ from app.audit.models import Action
 from app.core.actors import Actor, Role
 from app.core.db import Database
 from app.core.outbound import Detached
-from app.core.problems import NotFound, SmsUnavailable
+from app.core.problems import SmsUnavailable
 from app.core.sms import Message, Purpose, SmsSender
 from app.identity.problems import SignInFailed
 from app.identity.seals import Seals
@@ -32,6 +32,7 @@ from app.members.problems import LinkExpired, TooManyCodes
 from app.members.rules import MemberStatus, parse_mobile
 from app.members.sign_in_gate import Gate
 from app.members.sign_in_rules import CODE_LIFE, LINK_LIFE, REMEMBERED, wait_for_code
+from app.members.visibility import visible_member
 from app.members.wechat import MiniProgram
 
 
@@ -207,7 +208,7 @@ async def unlink_wechat(session: AsyncSession, actor: Actor, member_id: UUID) ->
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    await _require_visible(session, actor, member_id)
+    await visible_member(session, actor, member_id)
     await forget_wechat(session, member_id)
 
 
@@ -223,10 +224,5 @@ async def end_sessions(session: AsyncSession, actor: Actor, member_id: UUID, now
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    await _require_visible(session, actor, member_id)
+    await visible_member(session, actor, member_id)
     await end_all(session, Ending.REVOKED, now, member_id=member_id)
-
-
-async def _require_visible(session: AsyncSession, actor: Actor, member_id: UUID) -> None:
-    if await queries.member(session, actor, member_id) is None:
-        raise NotFound("member")

@@ -25,6 +25,7 @@ from app.core.timeline import Source, beginning, happening
 from app.members import queries
 from app.members.models import Ownership, StatusChange
 from app.members.profile_models import Note
+from app.members.review_models import Outcome, VerificationCall
 from app.members.rules import MemberStatus
 from app.members.vehicle_models import VehicleClaim
 from app.members.vehicle_rules import ClaimStatus
@@ -144,6 +145,17 @@ def _claims(member_id: UUID) -> SelectBase:
     return union_all(asked, turn(col(claim.status), col(claim.decided_at), col(claim.reason), col(claim.decided_by)))
 
 
+def _calls(member_id: UUID) -> SelectBase:
+    call = VerificationCall
+
+    def turn(kind: Column, at: Column, said: Column, by: Column) -> SelectBase:
+        told = happening(at=at, id=func.concat(col(call.id), ":", kind), kind=kind, facts={"text": said}, by=by)
+        return told.where(col(call.member_id) == member_id, at.is_not(None))
+
+    asked = turn(literal("asked"), col(call.asked_at), col(call.question), col(call.asked_by))
+    return union_all(asked, turn(col(call.outcome), col(call.closed_at), col(call.answer), col(call.closed_by)))
+
+
 def _notes(member_id: UUID) -> SelectBase:
     return happening(
         at=col(Note.written_at), id=col(Note.id), kind=literal("written"), facts={"text": col(Note.text)},
@@ -155,5 +167,6 @@ register(
     Source("status", tuple(MemberStatus), _steps, everyone),
     Source("vehicle", ("owned", "given_up"), _vehicles, everyone),
     Source("claim", tuple(ClaimStatus), _claims, everyone),
+    Source("call", ("asked", *Outcome), _calls, staff),
     Source("note", ("written",), _notes, staff),
 )

@@ -17,7 +17,6 @@ from app.core.db import Database, raw, unrestricted
 from app.core.problems import Forbidden, InvalidPayload, NotFound, Problem, WrongStatus
 from app.core.transitions import require_step
 from app.members import places
-from app.members import queries as members
 from app.members import transfer_queries as queries
 from app.members.models import Member
 from app.members.problems import TransferOpen
@@ -25,6 +24,7 @@ from app.members.rules import MemberStatus, masked_name
 from app.members.transfer_models import Transfer
 from app.members.transfer_rules import OPEN, TRANSFER_TRANSITIONS, AskedAs, TransferStatus, is_due
 from app.members.transfer_schemas import TransferAsk
+from app.members.visibility import visible_member
 
 TIME_OUT = "time-out"
 """Who accepts what nobody answered."""
@@ -64,9 +64,7 @@ async def ask(
         raise InvalidPayload.at("/effective_on", "date_too_late", latest=today + LONGEST_AHEAD)
     if body.to_dealer_code is not None:
         await places.require_chapter(session, body.to_dealer_code, "/to_dealer_code")
-    member = await members.member(session, actor, member_id, locked=True)
-    if member is None:
-        raise NotFound("member")
+    member = await visible_member(session, actor, member_id, locked=True)
     _require_movable(member)
     if member.dealer_code == body.to_dealer_code:
         raise InvalidPayload.at("/to_dealer_code", "same_chapter")

@@ -13,7 +13,7 @@ from app.core.paging import Page, id_after, paged
 from app.core.problems import Forbidden, KeyConflict, NotFound, WrongStatus
 from app.members import closing, places, service, transfers
 from app.members import transfer_queries as queries
-from app.members.problems import NoChapter, TransferOpen
+from app.members.problems import EventsOpen, NoChapter, TransferOpen
 from app.members.transfer_rules import TransferStatus
 from app.members.transfer_schemas import (
     Acceptance,
@@ -124,7 +124,7 @@ async def transfers_withdraw(
 
 @router.post(
     "/dealers/{code}/chapter/closing", response_model=ChapterClosed,
-    responses=documented(NotFound, NoChapter, KeyConflict),
+    responses=documented(NotFound, NoChapter, EventsOpen, KeyConflict),
 )  # fmt: skip
 async def chapters_close(
     code: Code, body: ChapterClosing, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None

@@ -17,8 +17,8 @@ from app.audit.models import Action
 from app.core.actors import Actor, Reach
 from app.core.clock import china_date
 from app.core.db import raw, unrestricted
-from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed
-from app.members import queries as members
+from app.core.editing import edit, require_version
+from app.core.problems import Forbidden, InvalidPayload, NotFound
 from app.members import vehicle_queries as queries
 from app.members.models import Member, Ownership, Vehicle
 from app.members.problems import IntervalExists
@@ -26,6 +26,7 @@ from app.members.vehicle_models import Mileage, ServiceInterval
 from app.members.vehicle_queries import Owned, Period
 from app.members.vehicle_rules import Due, Interval, Read, next_service
 from app.members.vehicle_schemas import IntervalCreate, IntervalUpdate, MileageCreate, VehicleUpdate
+from app.members.visibility import visible_member
 
 LastService = Callable[[AsyncSession, str], Awaitable[date | None]]
 """The day of a car's last service, by VIN; None: none is known."""
@@ -132,9 +133,7 @@ async def owned(
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    member = await members.member(session, actor, member_id)
-    if member is None:
-        raise NotFound("member")
+    member = await visible_member(session, actor, member_id)
     return member, await queries.owned_by(session, member_id, after=after, limit=limit)
 
 
@@ -152,8 +151,7 @@ async def update(
         InvalidPayload: it was bought in the future, or nobody owns it and something of its owner's was said.
     """
     vehicle = await _visible(session, actor, vehicle_id, locked=True)
-    if vehicle.version != version:
-        raise PreconditionFailed
+    require_version(vehicle, version)
     said = body.model_dump(exclude_unset=True)
     if actor.reach is Reach.SELF and _CARS & said.keys():
         raise Forbidden
@@ -274,10 +272,6 @@ async def update_interval(
     changed = await session.get(ServiceInterval, interval_id, with_for_update=True)
     if changed is None:
         raise NotFound("service interval")
-    if changed.version != version:
-        raise PreconditionFailed
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(changed, name, value)
-    changed.version += 1
+    edit(changed, body.model_dump(exclude_unset=True), version)
     await session.flush()
     return changed

@@ -102,10 +102,9 @@ async def vehicles_of_member(
     member, found = await service.owned(session, actor, member_id, after=id_after(cursor), limit=limit + 1)
     page = paged(found, limit, lambda owned: (str(owned.ownership.id),))
     items = [
-        OwnedRead(
-            **dict(ownership) | {"plate": plate_for(actor, member, ownership)},
-            vehicle_id=vehicle.id,
-            model=vehicle.model,
+        OwnedRead.model_validate(
+            dict(ownership)
+            | {"plate": plate_for(actor, member, ownership), "vehicle_id": vehicle.id, "model": vehicle.model}
         )
         for ownership, vehicle in found[:limit]
     ]

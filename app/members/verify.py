@@ -16,6 +16,14 @@ CHECKS = (
         """,
     ),
     sql_check(
+        "models-agree",
+        "an ownership repeats its vehicle's model",
+        """
+        SELECT o.vin FROM ownership o JOIN vehicle v ON v.vin = o.vin
+         WHERE o.model IS DISTINCT FROM v.model ORDER BY o.vin
+        """,
+    ),
+    sql_check(
         "members-have-places",
         "every member was somewhere on each day since joining, and is where the last place says",
         """

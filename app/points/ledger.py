@@ -40,6 +40,7 @@ class Kind(StrEnum):
     WRITE_OFF = "write_off"
     MERGE = "merge"
     UNMERGE = "unmerge"
+    RENEW = "renew"
 
 
 class Request(NamedTuple):
@@ -293,7 +294,11 @@ async def write_off(db: Connection, member_id: UUID, points: int, *, reason: str
 
 
 class BatchEarning(NamedTuple):
-    """One earning of a batch, spendable at once. `attempt` rises when a cause earns anew after its reversal."""
+    """One earning of a batch. `attempt` rises when a cause earns anew after its reversal.
+
+    `spendable_from`: None: at once. `activity_months`: None, or they live to the end of so many months after the
+    member's newest earning; `expires_on` is then the first day on which they may lapse.
+    """
 
     member_id: UUID
     points: int
@@ -303,6 +308,8 @@ class BatchEarning(NamedTuple):
     attempt: int
     booked_on: date
     expires_on: date
+    spendable_from: date | None = None
+    activity_months: int | None = None
 
 
 async def stage_batch(db: asyncpg.Connection, earnings: Sequence[BatchEarning]) -> None:
@@ -324,18 +331,44 @@ async def earn_staged(db: asyncpg.Connection, *, actor: str, now: datetime) -> l
 _STAGE = """
 CREATE TEMPORARY TABLE staged_earning (
   idx int, member_id uuid, points bigint, funder text, place text, cause text, attempt int,
-  booked_on date, expires_on date
+  booked_on date, expires_on date, spendable_from date, activity_months smallint
 ) ON COMMIT DROP"""
 
 _EARN_STAGED = """
 SELECT posted.idx - 1 FROM (
   SELECT array_agg(member_id) AS members, array_agg(points) AS points, array_agg(funder) AS funders,
          array_agg(place) AS places, array_agg(cause) AS causes, array_agg(attempt) AS attempts,
-         array_agg(booked_on) AS booked_on, array_agg(expires_on) AS expires_on
+         array_agg(booked_on) AS booked_on, array_agg(coalesce(spendable_from, booked_on)) AS spendable_from,
+         array_agg(expires_on) AS expires_on, array_agg(activity_months) AS activity_months
     FROM (SELECT * FROM staged_earning ORDER BY idx) ordered
-) s, ledger.earn_batch(s.members, s.points, s.funders, s.places, s.causes, s.attempts, s.booked_on, s.expires_on,
-                       $1, $2) AS posted
+) s, ledger.earn_batch(s.members, s.points, s.funders, s.places, s.causes, s.attempts, s.booked_on, s.spendable_from,
+                       s.expires_on, $1, $2, s.activity_months) AS posted
  WHERE posted.posting_no IS NULL"""
+
+
+async def earn_all(db: asyncpg.Connection, earnings: Sequence[BatchEarning], *, actor: str, now: datetime) -> list[int]:
+    """Post a few earnings in the caller's transaction, under the same keys as `earn_staged`; their posting numbers.
+
+    Raises:
+        DocumentConflict, NotFound, WalletClosed, FutureDate: of the first that is refused; the caller rolls back.
+    """
+    if not earnings:
+        return []
+    *before, booked_on, expires_on, first, months = (list(column) for column in zip(*earnings, strict=True))
+    spendable_from = [day or booked for day, booked in zip(first, booked_on, strict=True)]
+    rows = await db.fetch(_EARN_ALL, *before, booked_on, spendable_from, expires_on, actor, now, months)
+    for status, _ in rows:
+        if status not in ("posted", "replayed"):
+            raise _refusal(status, 0, 0)
+    return [posting_no for _, posting_no in rows]
+
+
+_EARN_ALL = "SELECT status, posting_no FROM ledger.earn_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) ORDER BY idx"
+
+
+async def ripen(db: asyncpg.Connection, member_id: UUID, cause: str, *, on: date, now: datetime) -> int:
+    """Make a cause's pending points spendable from a day on, earlier than was said; the points that waited."""
+    return int(await db.fetchval("SELECT ledger.ripen($1,$2,$3,$4)", member_id, cause, on, now))
 
 
 async def open_wallets(db: asyncpg.Connection, member_ids: Sequence[UUID]) -> None:

@@ -94,10 +94,17 @@ $$;
 -- The first answer to a request key, or null when the key is new.
 CREATE OR REPLACE FUNCTION ledger.first_answer(p_member uuid, p_key uuid, p_hash uuid) RETURNS ledger.outcome
 LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL THEN RETURN NULL; END IF;
+  RETURN ledger.known_answer(p_member, p_key, p_hash);
+END $$;
+
+-- The same for who keeps others from the key by another lock.
+CREATE OR REPLACE FUNCTION ledger.known_answer(p_member uuid, p_key uuid, p_hash uuid) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
 DECLARE
   p ledger.posting;
 BEGIN
-  IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL THEN RETURN NULL; END IF;
   IF NOT EXISTS (SELECT FROM ledger.posting WHERE request_key = p_key) THEN RETURN NULL; END IF;
   SELECT * INTO STRICT p FROM ledger.posting WHERE request_key = p_key ORDER BY member_id = p_member DESC LIMIT 1;
   IF p.member_id = p_member AND p.request_hash = p_hash THEN RETURN ledger.replay(p); END IF;
@@ -208,7 +215,7 @@ END $$;
 -- Grants a lot. A child lot (p_parent) continues its parent's points under a later date.
 CREATE OR REPLACE FUNCTION ledger.grant_lot(
   d ledger.draft, p_points bigint, p_funder text, p_document text, p_spendable_from date, p_expires_on date,
-  p_parent ledger.lot DEFAULT NULL
+  p_parent ledger.lot DEFAULT NULL, p_activity_months smallint DEFAULT NULL
 ) RETURNS ledger.draft
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -219,10 +226,11 @@ BEGIN
   d.pending := d.pending + v_pending;
   d.available := d.available + p_points - v_pending;
   INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, is_live, granted, pending, available,
-                          granted_on, spendable_from, expires_on)
+                          granted_on, spendable_from, expires_on, activity_months)
   VALUES (d.member_id, d.lots, d.version, coalesce(p_parent.origin_lot, d.lots), p_funder, p_document,
           coalesce(p_parent.is_live, true), p_points, v_pending, p_points - v_pending,
-          coalesce(p_parent.granted_on, d.booked_on), p_spendable_from, p_expires_on);
+          coalesce(p_parent.granted_on, d.booked_on), p_spendable_from, p_expires_on,
+          coalesce(p_parent.activity_months, p_activity_months));
   d := ledger.move(d, d.lots, CASE WHEN p_parent.lot_no IS NULL THEN 'issued' ELSE 'carried' END::ledger.bucket,
                    CASE WHEN v_pending > 0 THEN 'pending' ELSE 'available' END::ledger.bucket, p_funder, p_points);
   IF d.owed > 0 AND v_pending = 0 THEN
@@ -231,8 +239,31 @@ BEGIN
   RETURN d;
 END $$;
 
--- Returns held or spent points to their lot; they repay first. What is left of a lapsed lot expires or, with
--- p_grace_until (a refund), lives on in a child lot of the same funder.
+-- The last day of points that live p_months beyond each earning: p_last_day, or later where an earning made before they
+-- lapsed says so. What the person's merged wallets earned counts; what was taken back does not.
+CREATE OR REPLACE FUNCTION ledger.active_until(p_member uuid, p_last_day date, p_months smallint) RETURNS date
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  v_last date := p_last_day;
+  v_next date;
+  v_wallets uuid[] := ARRAY(
+    WITH RECURSIVE own (member_id) AS (
+      SELECT coalesce(merged_into, member_id) FROM ledger.member_balance WHERE member_id = p_member
+      UNION SELECT c.from_member FROM own JOIN ledger.carry c
+              ON c.into_member = own.member_id AND c.kind = 'merge' AND NOT c.is_undone)
+    SELECT member_id FROM own);
+BEGIN
+  LOOP
+    -- only an earning's own lot has a document
+    v_next := (SELECT ledger.month_of(max(granted_on)) + make_interval(months => p_months + 1) - interval '1 day'
+                 FROM ledger.lot
+                WHERE member_id = ANY (v_wallets) AND document IS NOT NULL AND is_live AND granted_on <= v_last);
+    IF v_next > v_last THEN v_last := v_next; ELSE RETURN v_last; END IF;
+  END LOOP;
+END $$;
+
+-- Returns held or spent points to their lot; they repay first. What is left of a lapsed lot expires or, where later
+-- earnings or p_grace_until (a refund) let it, lives on in a child lot of the same funder.
 CREATE OR REPLACE FUNCTION ledger.give_back(
   d ledger.draft, p_lot_no int, p_from ledger.bucket, p_points bigint, p_grace_until date DEFAULT NULL
 ) RETURNS ledger.draft
@@ -241,7 +272,9 @@ DECLARE
   l ledger.lot;
   v_owed bigint := d.owed;
   v_left bigint;
-  v_end ledger.bucket := CASE WHEN p_grace_until IS NULL THEN 'expired' ELSE 'carried' END;
+  v_until date := p_grace_until;
+  v_active_until date;
+  v_end ledger.bucket;
 BEGIN
   UPDATE ledger.lot SET available = available + p_points,
          held = held - CASE WHEN p_from = 'held' THEN p_points ELSE 0 END,
@@ -257,6 +290,11 @@ BEGIN
   v_left := p_points - (v_owed - d.owed);
   IF v_left = 0 OR l.expires_on >= d.booked_on THEN RETURN d; END IF;
 
+  IF l.activity_months IS NOT NULL THEN
+    v_active_until := ledger.active_until(d.member_id, l.expires_on, l.activity_months);
+    IF v_active_until >= d.booked_on THEN v_until := v_active_until; END IF;
+  END IF;
+  v_end := CASE WHEN v_until IS NULL THEN 'expired' ELSE 'carried' END;
   UPDATE ledger.lot SET available = available - v_left,
          expired = expired + CASE WHEN v_end = 'expired' THEN v_left ELSE 0 END,
          carried = carried + CASE WHEN v_end = 'carried' THEN v_left ELSE 0 END
@@ -264,7 +302,7 @@ BEGIN
   d := ledger.move(d, p_lot_no, 'available', v_end, l.funder, v_left);
   d.available := d.available - v_left;
   IF v_end = 'carried' THEN
-    d := ledger.grant_lot(d, v_left, l.funder, NULL, d.booked_on, p_grace_until, l);
+    d := ledger.grant_lot(d, v_left, l.funder, NULL, d.booked_on, v_until, l);
   END IF;
   RETURN d;
 END $$;
@@ -272,14 +310,20 @@ END $$;
 -- ---------------------------------------------------------------------------------------------- time
 
 -- One lot becomes spendable (p_to available) or lapses (p_to expired): a posting of its own on the day it does.
--- What is held stays held.
+-- What is held stays held. Points that an earning has kept alive do not lapse: a child lot renews them.
 CREATE OR REPLACE FUNCTION ledger.turn(d ledger.draft, l ledger.lot, p_to ledger.bucket, p_now timestamptz) RETURNS ledger.draft
 LANGUAGE plpgsql AS $$
 DECLARE
   v_place text := d.place;
   v_booked_on date := d.booked_on;
   v_points bigint := CASE WHEN p_to = 'available' THEN l.pending ELSE l.available END;
+  v_kind ledger.posting_kind := CASE WHEN p_to = 'available' THEN 'mature' ELSE 'expire' END;
+  v_until date;
+  v_owed bigint := d.owed;
 BEGIN
+  IF p_to = 'expired' AND l.activity_months IS NOT NULL THEN
+    v_until := ledger.active_until(l.member_id, l.expires_on, l.activity_months);
+  END IF;
   d.version := d.version + 1;
   d.line := 0;
   d.place := 'HQ';
@@ -291,34 +335,45 @@ BEGIN
     d.pending := d.pending - v_points;
     d.available := d.available + v_points;
     IF d.owed > 0 THEN d := ledger.repay(d, l.lot_no, l.funder, v_points); END IF;
+  ELSIF v_until > l.expires_on THEN
+    v_kind := 'renew';
+    d := ledger.carry_out(d, l);
+    d.owed := 0;  -- they have not just become available, so they repay nothing
+    d := ledger.grant_lot(d, v_points, l.funder, NULL, l.spendable_from, v_until, l);
+    d.owed := v_owed;
   ELSE
     UPDATE ledger.lot SET available = 0, expired = expired + v_points WHERE member_id = l.member_id AND lot_no = l.lot_no;
     d := ledger.move(d, l.lot_no, 'available', 'expired', l.funder, v_points);
     d.available := d.available - v_points;
   END IF;
-  PERFORM ledger.write(d, CASE WHEN p_to = 'available' THEN 'mature' ELSE 'expire' END::ledger.posting_kind, v_points, 'lot:' || l.lot_no, NULL,
-                       l.posting_no, 'system', gen_random_uuid(), gen_random_uuid(), p_now);
+  PERFORM ledger.write(d, v_kind, v_points, 'lot:' || l.lot_no, NULL, l.posting_no, 'system', gen_random_uuid(),
+                       gen_random_uuid(), p_now);
   d.line := 0;
   d.place := v_place;
   d.booked_on := v_booked_on;
   RETURN d;
 END $$;
 
--- Brings one locked member up to a day: what has matured is available, what has lapsed is expired. `due_on` says when
+-- Brings one locked member up to a day: what has matured is available, what has lapsed is expired or renewed. `due_on` says when
 -- that is next to be done, or earlier: what is spent in time does not move it.
 CREATE OR REPLACE FUNCTION ledger.touch(d ledger.draft, p_day date, p_now timestamptz) RETURNS ledger.draft
 LANGUAGE plpgsql AS $$
 DECLARE
   l ledger.lot;
+  v_lots int;
 BEGIN
   IF d.due_on > p_day THEN RETURN d; END IF;
   FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND pending > 0 AND spendable_from <= p_day
            ORDER BY spendable_from, lot_no LOOP
     d := ledger.turn(d, l, 'available', p_now);
   END LOOP;
-  FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND available > 0 AND expires_on < p_day
-           ORDER BY expires_on, lot_no LOOP
-    d := ledger.turn(d, l, 'expired', p_now);
+  LOOP
+    v_lots := d.lots;
+    FOR l IN SELECT * FROM ledger.lot WHERE member_id = d.member_id AND available > 0 AND expires_on < p_day
+             ORDER BY expires_on, lot_no LOOP
+      d := ledger.turn(d, l, 'expired', p_now);
+    END LOOP;
+    EXIT WHEN d.lots = v_lots;  -- else what was renewed may have lapsed since
   END LOOP;
   d.due_on := (SELECT coalesce(min(CASE WHEN pending > 0 THEN spendable_from ELSE expires_on + 1 END), 'infinity')
                  FROM ledger.lot WHERE member_id = d.member_id AND pending + available > 0);
@@ -424,15 +479,28 @@ CREATE OR REPLACE FUNCTION ledger.earn_with_care(
 ) RETURNS ledger.outcome
 LANGUAGE plpgsql AS $$
 DECLARE
-  d ledger.draft;
   o ledger.outcome := ledger.first_answer(p_member, p_key, p_hash);
 BEGIN
   IF o.status IS NULL THEN o := ledger.document_answer(p_member, p_cause, p_hash); END IF;
   IF o.status IS NOT NULL THEN RETURN o; END IF;
+  RETURN ledger.earn_anew(p_member, p_points, p_funder, p_place, p_cause, p_reason, p_booked_on, p_spendable_from,
+                          p_expires_on, p_actor, p_key, p_hash, p_now);
+END $$;
+
+-- Earning whose key and cause nobody else can bring meanwhile, and which are not known yet.
+CREATE OR REPLACE FUNCTION ledger.earn_anew(
+  p_member uuid, p_points bigint, p_funder text, p_place text, p_cause text, p_reason text, p_booked_on date,
+  p_spendable_from date, p_expires_on date, p_actor text, p_key uuid, p_hash uuid, p_now timestamptz,
+  p_activity_months smallint DEFAULT NULL
+) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+  d ledger.draft;
+BEGIN
   IF p_expires_on < greatest(p_spendable_from, p_booked_on) THEN RETURN ledger.refusal('dates_out_of_order'); END IF;
   d := ledger.begin(p_member, p_place, p_booked_on, p_now);
   IF d.refused IS NOT NULL THEN RETURN ledger.refusal(d.refused); END IF;
-  d := ledger.grant_lot(d, p_points, p_funder, p_cause, p_spendable_from, p_expires_on);
+  d := ledger.grant_lot(d, p_points, p_funder, p_cause, p_spendable_from, p_expires_on, NULL, p_activity_months);
   RETURN ledger.write(d, 'earn', p_points, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
 END $$;
 
@@ -729,6 +797,32 @@ BEGIN
   RETURN o;
 END $$;
 
+-- Makes what an earning's cause has pending spendable from a day on, earlier than was said, here and where it was carried.
+-- Answers the points that waited.
+CREATE OR REPLACE FUNCTION ledger.ripen(p_member uuid, p_cause text, p_day date, p_now timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  l ledger.lot;
+  v_points bigint := 0;
+  v_chain uuid[] := ARRAY(SELECT ledger.chain_of(p_member));
+BEGIN
+  PERFORM ledger.booking_period(p_day);
+  PERFORM FROM ledger.member_balance WHERE member_id = ANY (v_chain) ORDER BY member_id FOR UPDATE;
+  FOR l IN
+    WITH RECURSIVE kin (member_id, lot_no) AS (
+      SELECT member_id, lot_no FROM ledger.lot WHERE member_id = p_member AND document = p_cause
+      UNION SELECT k.into_member, k.into_lot FROM kin
+              JOIN ledger.carried_lot k ON k.from_member = kin.member_id AND k.from_lot = kin.lot_no)
+    SELECT t.* FROM kin JOIN ledger.lot t USING (member_id, lot_no) WHERE t.pending > 0 AND t.spendable_from > p_day
+  LOOP
+    v_points := v_points + l.pending;
+    UPDATE ledger.lot SET spendable_from = greatest(p_day, l.granted_on) WHERE member_id = l.member_id AND lot_no = l.lot_no;
+    UPDATE ledger.member_balance SET due_on = least(due_on, p_day) WHERE member_id = l.member_id;
+  END LOOP;
+  PERFORM ledger.sweep(v_chain, ledger.china_date(p_now), p_now);
+  RETURN v_points;
+END $$;
+
 -- A correction by a person: points above zero are granted (funded by p_funder), below zero are taken back.
 CREATE OR REPLACE FUNCTION ledger.adjust(
   p_member uuid, p_points bigint, p_funder text, p_cause text, p_reason text, p_booked_on date, p_expires_on date,
@@ -989,13 +1083,29 @@ END $$;
 
 -- ---------------------------------------------------------------------------------------------- batches
 
+-- One of a batch that needs care. The member is locked and the caller guards the cause: no lock for each key, of which a
+-- transaction can hold only so many.
+CREATE OR REPLACE FUNCTION ledger.earn_in_batch(
+  p_member uuid, p_points bigint, p_funder text, p_place text, p_cause text, p_booked_on date, p_spendable_from date,
+  p_expires_on date, p_actor text, p_key uuid, p_now timestamptz, p_activity_months smallint
+) RETURNS ledger.outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+  o ledger.outcome := ledger.known_answer(p_member, p_key, p_key);
+BEGIN
+  IF o.status IS NOT NULL THEN RETURN o; END IF;
+  RETURN ledger.earn_anew(p_member, p_points, p_funder, p_place, p_cause, NULL, p_booked_on, p_spendable_from,
+                          p_expires_on, p_actor, p_key, p_key, p_now, p_activity_months);
+END $$;
+
 -- Earns for many members in one statement; arrays run in parallel, one element a row. The caller guarantees that each
 -- cause is accepted once (visits keeps one row per repair order and revision); a row's key is its cause and attempt.
 -- Members that need more than plain granting (owing, pending or lapsed points, closed or unknown wallets) and known keys
--- go through `earn_with_care`, one by one.
+-- go through `earn_in_batch`, one by one.
 CREATE OR REPLACE FUNCTION ledger.earn_batch(
   p_members uuid[], p_points bigint[], p_funders text[], p_places text[], p_causes text[], p_attempts int[],
-  p_booked_on date[], p_expires_on date[], p_actor text, p_now timestamptz
+  p_booked_on date[], p_spendable_from date[], p_expires_on date[], p_actor text, p_now timestamptz,
+  p_activity_months smallint[] DEFAULT NULL
 ) RETURNS TABLE (idx bigint, status text, posting_no bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
@@ -1019,33 +1129,40 @@ BEGIN
 
   RETURN QUERY
   WITH fresh AS MATERIALIZED (
-    SELECT r.*, m.period, b.pending, b.held, b.owed,
-           b.version + row_number() OVER w AS posting_no, b.lots + row_number() OVER w AS lot_no,
-           b.available + sum(r.points) OVER w AS available, least(b.due_on, min(r.expires_on + 1) OVER w) AS due_on
-      FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_expires_on, v_keys)
-           WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, expires_on, key, idx)
+    SELECT r.*, m.period, b.held, b.owed, w.waiting,
+           b.version + row_number() OVER own AS posting_no, b.lots + row_number() OVER own AS lot_no,
+           b.available + sum((r.points - w.waiting)::int) OVER own AS available, -- of int: sums of bigint are numeric
+           b.pending + sum(w.waiting::int) OVER own AS pending,
+           least(b.due_on, min(CASE WHEN w.waiting > 0 THEN r.spendable_from ELSE r.expires_on + 1 END) OVER own) AS due_on
+      FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, v_keys,
+                  p_activity_months)
+           WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key,
+                                 activity_months, idx)
+           CROSS JOIN LATERAL (SELECT CASE WHEN r.spendable_from > r.booked_on THEN r.points ELSE 0 END AS waiting) w
       JOIN ledger.member_balance b USING (member_id)
       JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(r.booked_on)
      WHERE v_single IS NULL OR r.idx <> ALL (v_single)
-    WINDOW w AS (PARTITION BY r.member_id ORDER BY r.idx)
+    WINDOW own AS (PARTITION BY r.member_id ORDER BY r.idx)
   ), postings AS (
     INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, booked_on, period,
                                 actor, request_key, request_hash, posted_at, available, pending, held, owed)
     SELECT f.member_id, f.posting_no, 'earn', f.points, f.cause, f.place, f.booked_on, f.period,
            p_actor, f.key, f.key, p_now, f.available, f.pending, f.held, f.owed FROM fresh f
   ), lots AS (
-    INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, available,
-                            granted_on, spendable_from, expires_on)
-    SELECT f.member_id, f.lot_no, f.posting_no, f.lot_no, f.funder, f.cause, f.points, f.points,
-           f.booked_on, f.booked_on, f.expires_on FROM fresh f
+    INSERT INTO ledger.lot (member_id, lot_no, posting_no, origin_lot, funder, document, granted, pending, available,
+                            granted_on, spendable_from, expires_on, activity_months)
+    SELECT f.member_id, f.lot_no, f.posting_no, f.lot_no, f.funder, f.cause, f.points, f.waiting, f.points - f.waiting,
+           f.booked_on, f.spendable_from, f.expires_on, f.activity_months FROM fresh f
   ), movements AS (
     INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
                                  booked_on, period)
-    SELECT f.member_id, f.posting_no, 1, f.lot_no, 'issued', 'available', f.funder, f.place, f.points, f.booked_on, f.period
+    SELECT f.member_id, f.posting_no, 1, f.lot_no, 'issued',
+           CASE WHEN f.waiting > 0 THEN 'pending' ELSE 'available' END::ledger.bucket, f.funder, f.place, f.points,
+           f.booked_on, f.period
       FROM fresh f
   ), balances AS (
     UPDATE ledger.member_balance b
-       SET available = f.available, version = f.posting_no, lots = f.lot_no, due_on = f.due_on
+       SET available = f.available, pending = f.pending, version = f.posting_no, lots = f.lot_no, due_on = f.due_on
       FROM (SELECT DISTINCT ON (member_id) * FROM fresh ORDER BY member_id, posting_no DESC) f
      WHERE b.member_id = f.member_id
   )
@@ -1053,10 +1170,12 @@ BEGIN
 
   RETURN QUERY
   SELECT r.idx, o.status, o.posting_no
-    FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_expires_on, v_keys)
-         WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, expires_on, key, idx),
-         LATERAL ledger.earn_with_care(r.member_id, r.points, r.funder, r.place, r.cause, NULL, r.booked_on, r.booked_on,
-                                       r.expires_on, p_actor, r.key, r.key, p_now) o
+    FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, v_keys,
+                p_activity_months)
+         WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key,
+                               activity_months, idx),
+         LATERAL ledger.earn_in_batch(r.member_id, r.points, r.funder, r.place, r.cause, r.booked_on, r.spendable_from,
+                                      r.expires_on, p_actor, r.key, p_now, r.activity_months) o
    WHERE r.idx = ANY (v_single);
 END $$;
 
@@ -1144,7 +1263,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC, club_app;
 GRANT EXECUTE ON FUNCTION
   ledger.month_of, ledger.china_date, ledger.seal_of, ledger.period_digest, ledger.open_period,
   ledger.open_wallets, ledger.close_wallet, ledger.expect_code, ledger.withdraw_code,
-  ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
+  ledger.earn, ledger.redeem, ledger.resolve_hold, ledger.ripen, ledger.refund, ledger.reverse, ledger.adjust, ledger.write_off,
   ledger.merge_wallets, ledger.unmerge_wallets,
-  ledger.earn_batch, ledger.due, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
+  ledger.earn_batch, ledger.active_until, ledger.due, ledger.sweep, ledger.release_expired_holds, ledger.roll_up, ledger.lock_period, ledger.seal_period
 TO club_app;

@@ -20,13 +20,15 @@ class OpenLot(NamedTuple):
     held: int
     spendable_from: date
     expires_on: date
+    is_extendable: bool = False
 
 
 class Expiry(NamedTuple):
-    """Points that lapse after a day."""
+    """Points that lapse after a day; those that each earning keeps alive (`is_extendable`) at the earliest."""
 
     expires_on: date
     points: int
+    is_extendable: bool = False
 
 
 class Wallet(NamedTuple):
@@ -42,11 +44,15 @@ class Wallet(NamedTuple):
 async def wallet(connection: Connection, member_id: UUID, today: date) -> Wallet | None:
     """A member's points today, whether or not the sweep has been by; None without a wallet."""
     rows = await connection.fetch(
-        """SELECT b.owed, l.pending, l.available, l.held, l.spendable_from, l.expires_on
+        """SELECT b.owed, l.pending, l.available, l.held, l.spendable_from,
+                  CASE WHEN l.activity_months IS NULL OR l.expires_on >= $2 THEN l.expires_on
+                       ELSE ledger.active_until(l.member_id, l.expires_on, l.activity_months) END,
+                  l.activity_months IS NOT NULL
              FROM ledger.member_balance b LEFT JOIN ledger.lot l ON l.member_id = b.member_id
                    AND l.pending + l.available + l.held > 0
             WHERE b.member_id = $1 ORDER BY l.spendable_from, l.lot_no""",
         member_id,
+        today,
     )
     if not rows:
         return None
@@ -61,7 +67,7 @@ def as_of(today: date, owed: int, lots: Iterable[OpenLot]) -> Wallet:
         lots: in the order in which they mature.
     """
     pending = held = 0
-    spendable: dict[date, int] = defaultdict(int)
+    spendable: dict[tuple[date, bool], int] = defaultdict(int)
     for lot in lots:
         held += lot.held
         matured = lot.pending if lot.spendable_from <= today else 0
@@ -69,8 +75,8 @@ def as_of(today: date, owed: int, lots: Iterable[OpenLot]) -> Wallet:
         repaid = min(owed, matured)
         owed -= repaid
         if lot.expires_on >= today:
-            spendable[lot.expires_on] += lot.available + matured - repaid
-    expiries = [Expiry(day, points) for day, points in sorted(spendable.items()) if points]
+            spendable[lot.expires_on, lot.is_extendable] += lot.available + matured - repaid
+    expiries = [Expiry(day, points, extendable) for (day, extendable), points in sorted(spendable.items()) if points]
     return Wallet(sum(spendable.values()), pending, held, owed, expiries[:3])
 
 

@@ -13,7 +13,7 @@ from app.core.db import rehearsal
 from app.core.http import GUARDED, DryRun, Errand, Errands, Postings, Requires, documented
 from app.core.problems import InvalidPayload, KeyConflict, NotFound
 from app.core.schemas import BusinessDate, Input, Reason
-from app.points import ledger, problems, queries, totals
+from app.points import ledger, problems, queries, reversals, totals
 from app.points.answers import PostingRead, posting_response, request_of
 from app.points.rules import last_spendable_day
 
@@ -57,14 +57,16 @@ class WriteOffCreate(Input):
 
 @router.post("/reversals", status_code=201, responses=POSTED | documented(problems.AlreadyReversed, problems.WrongKind))
 async def points_reverse(body: ReversalCreate, errand: ReversalErrand, dry_run: DryRun = False) -> Response:
-    """Take an earning back from its own lot; spent and held points become owed to its funder."""
+    """Take an earning back from its own lot; spent and held points become owed to its funder.
+
+    What the same document earned besides, from other rules or funders, goes back with it.
+    """
     if not await queries.is_reached(errand.db.pool, errand.actor, body.member_id, body.posting_no):
         raise NotFound("posting")
-    async with rehearsal(errand.db.pool, dry_run) as db:
-        posting = await ledger.reverse(
-            db, body.member_id, body.posting_no, cause=f"reversal:{body.posting_no}", reason=body.reason,
-            request=request_of(errand, body),
-        )  # fmt: skip
+    posting = await reversals.reverse(
+        errand.db, body.member_id, body.posting_no, reason=body.reason, request=request_of(errand, body),
+        dry_run=dry_run,
+    )  # fmt: skip
     return posting_response(posting, dry_run=dry_run)
 
 

@@ -12,6 +12,7 @@ class ExpiryRead(BaseModel):
 
     expires_on: date
     points: int
+    is_extendable: bool = Field(description="at the earliest: each earning of the member moves the day on")
 
 
 class WalletRead(BaseModel):

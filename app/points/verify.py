@@ -191,6 +191,7 @@ POINTS_ARE_MOVEMENTS = sql_check(
                      WHEN 'refund' THEN (from_bucket = 'spent')::int
                      WHEN 'mature' THEN (from_bucket = 'pending')::int
                      WHEN 'expire' THEN (to_bucket = 'expired')::int
+                     WHEN 'renew' THEN (from_bucket = 'carried')::int
                      WHEN 'write_off' THEN (to_bucket = 'owed')::int
                      WHEN 'reverse' THEN (to_bucket = 'reversed')::int
                      ELSE (from_bucket = 'carried' AND to_bucket <> 'owed')::int
@@ -281,8 +282,33 @@ MERGES_STAND = sql_check(
       FROM ledger.carried_lot k
       LEFT JOIN ledger.lot t ON t.member_id = k.into_member AND t.lot_no = k.into_lot
       LEFT JOIN ledger.lot l ON l.member_id = k.from_member AND l.lot_no = k.from_lot
-     WHERE (t.funder, t.spendable_from, t.expires_on, t.granted_on)
-           IS DISTINCT FROM (l.funder, l.spendable_from, l.expires_on, l.granted_on) OR t.granted > l.carried
+     WHERE (t.funder, t.spendable_from, t.expires_on, t.granted_on, t.activity_months)
+           IS DISTINCT FROM (l.funder, l.spendable_from, l.expires_on, l.granted_on, l.activity_months)
+        OR t.granted > l.carried
+    """,
+)
+
+# the day is not judged again: an earning that kept points alive may have been taken back since
+RENEWALS_FIT = sql_check(
+    "renewals",
+    "what a lot carries over within its wallet, one of the same origin, funder and life continues; renewals: later",
+    """
+    SELECT format('member %s posting %s: %s points carried on from lot %s by another funder, or lot', member_id,
+                  posting_no, sum(points), origin_lot)
+      FROM (SELECT e.member_id, e.posting_no, l.origin_lot, l.funder, l.activity_months, e.points
+              FROM ledger.entry e JOIN ledger.posting p USING (member_id, posting_no)
+              JOIN ledger.lot l USING (member_id, lot_no)
+             WHERE e.account = 'carried' AND p.kind NOT IN ('merge', 'unmerge')) moved
+     GROUP BY member_id, posting_no, origin_lot, funder, activity_months HAVING sum(points) <> 0
+    UNION ALL
+    SELECT format('member %s posting %s: lot %s is no renewal of lot %s', p.member_id, p.posting_no, n.lot_no, l.lot_no)
+      FROM ledger.posting p
+      LEFT JOIN ledger.lot n ON n.member_id = p.member_id AND n.posting_no = p.posting_no
+      LEFT JOIN ledger.movement m
+        ON m.member_id = p.member_id AND m.posting_no = p.posting_no AND m.to_bucket = 'carried'
+      LEFT JOIN ledger.lot l ON l.member_id = m.member_id AND l.lot_no = m.lot_no
+     WHERE p.kind = 'renew' AND (p.booked_on = l.expires_on + 1 AND n.expires_on > l.expires_on
+                                 AND l.activity_months IS NOT NULL) IS NOT TRUE
     """,
 )
 
@@ -361,6 +387,7 @@ CHECKS: tuple[Check, ...] = (
     HOLDS_ADD_UP,
     REFUNDS_FIT,
     CARRIED_IS_ZERO,
+    RENEWALS_FIT,
     MERGES_STAND,
     PERIODS_FIT,
     SEALS_RECOMPUTE,

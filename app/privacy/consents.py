@@ -1,6 +1,6 @@
 """Consent: the texts members are asked with, their answers, and what of their data goes to partners by them."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,23 +8,33 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
-from app.core.problems import InvalidPayload, NotFound
-from app.members import queries as members
+from app.core.problems import InvalidPayload
+from app.members import consent_queries
+from app.members.consent_models import Consent, Notice
+from app.members.consent_queries import InForce
+from app.members.consent_rules import OWN_CHANNELS, Answer, Decision, Purpose, may_ask, stands
 from app.members.models import Birth, Member
-from app.members.problems import GuardianNeeded
+from app.members.problems import ConsentMissing, GuardianNeeded, NoticeOutdated
 from app.members.rules import needs_guardian
+from app.members.visibility import visible_member
 from app.privacy import queries
-from app.privacy.models import Consent, Notice, Provision
-from app.privacy.problems import ConsentMissing, NoticeOutdated
-from app.privacy.queries import InForce
-from app.privacy.rules import OWN_CHANNELS, Answer, Decision, Purpose, may_ask, stands
+from app.privacy.models import Provision
 from app.privacy.schemas import ConsentCreate, ConsentRead, NoticeCreate, Partner, ProvisionCreate
+
+Names = Callable[[AsyncSession, str], Awaitable[Collection[str]]]
+"""What a partner is called; nothing when there is none."""
+_PARTNERS: list[Names] = []
+
+
+def register_partners(names: Names) -> None:
+    """Make known who knows partners; through wiring."""
+    _PARTNERS.append(names)
 
 
 async def publish(session: AsyncSession, actor: Actor, body: NoticeCreate, *, now: datetime) -> Notice:
     """Put a new version of a purpose's text in force."""
-    await queries.lock_notices(session)
-    current = (await queries.in_force(session))[body.purpose]
+    await consent_queries.lock_notices(session)
+    current = (await consent_queries.in_force(session))[body.purpose]
     notice = Notice(
         **body.model_dump(), version=current.notice.version + 1, published_at=now, published_by=actor.subject
     )
@@ -44,9 +54,11 @@ async def standing(
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    member = await _visible(session, actor, member_id)
-    given = {(answer.purpose, answer.partner_code): answer for answer in await queries.answers(session, [member.id])}
-    in_force = await queries.in_force(session)
+    member = await visible_member(session, actor, member_id)
+    given = {
+        (answer.purpose, answer.partner_code): answer for answer in await consent_queries.answers(session, member.id)
+    }
+    in_force = await consent_queries.in_force(session)
     unasked = [(purpose, None) for purpose in Purpose if purpose is not Purpose.PARTNER]
     places = dict.fromkeys([*unasked, *((Purpose(purpose), partner) for purpose, partner in given)])
     return [_read(purpose, given.get((purpose, partner)), in_force[purpose], now, quiet) for purpose, partner in places]
@@ -83,14 +95,16 @@ async def decide(session: AsyncSession, actor: Actor, member_id: UUID, body: Con
         NotFound: there is no such member, or it is not the actor's to see.
         NoticeOutdated: consent to a text that is in force no longer.
         GuardianNeeded: the member is under 14, and no guardian on record consents through headquarters.
-        InvalidPayload: a partner that is missing or superfluous, a channel that is not the member's own.
+        InvalidPayload: a partner that is missing, superfluous, unknown or called otherwise; a channel that is not the
+            member's own.
     """
     _require_sense(actor, body)
-    member = await _visible(session, actor, member_id, locked=True)
-    current = (await queries.in_force(session))[body.purpose]
+    member = await visible_member(session, actor, member_id, locked=True)
+    current = (await consent_queries.in_force(session))[body.purpose]
     partner = body.partner.code if body.partner else None
-    last = await _last(session, member.id, body.purpose, partner)
+    last = await consent_queries.last(session, member.id, body.purpose, partner)
     if body.decision is Decision.GIVEN:
+        await _require_named(session, body.partner)
         await _require_informed(session, actor, member, body, current.notice.version, now)
     if last is not None and (last.decision, last.version) == (body.decision, body.version or last.version):
         return
@@ -105,6 +119,16 @@ def _require_sense(actor: Actor, body: ConsentCreate) -> None:
         raise InvalidPayload.at("/channel", "enum", expected=", ".join(sorted(OWN_CHANNELS)))
     if body.decision is Decision.GIVEN and body.version is None:
         raise InvalidPayload.at("/version", "missing")
+
+
+async def _require_named(session: AsyncSession, partner: Partner | None) -> None:
+    if partner is None:
+        return
+    names = [name for names in _PARTNERS for name in await names(session, partner.code)]
+    if not names:
+        raise InvalidPayload.at("/partner/code", "unknown_partner", value=partner.code)
+    if partner.name not in names:
+        raise InvalidPayload.at("/partner/name", "enum", expected=", ".join(names))
 
 
 async def _require_informed(
@@ -135,65 +159,7 @@ def _consent(actor: Actor, member: Member, body: ConsentCreate, version: int, no
     )
 
 
-async def _last(session: AsyncSession, member_id: UUID, purpose: Purpose, partner: str | None) -> Consent | None:
-    answers = await queries.answers(session, [member_id])
-    return next((a for a in answers if (a.purpose, a.partner_code) == (purpose, partner)), None)
-
-
-async def _visible(session: AsyncSession, actor: Actor, member_id: UUID, *, locked: bool = False) -> Member:
-    member = await members.member(session, actor, member_id, locked=locked)
-    if member is None:
-        raise NotFound("member")
-    return member
-
-
 # --- what rests on consent ---
-
-
-async def consenting(
-    session: AsyncSession, member_ids: Collection[UUID], purpose: Purpose, partner: str | None = None
-) -> set[UUID]:
-    """Those of the members whose consent to the purpose (and partner) counts today; nobody else may be written to.
-
-    Only active members count: who left is left in peace.
-    """
-    renewed = (await queries.in_force(session))[purpose].renewed
-    given = await _last_of(session, member_ids, purpose, partner)
-    return {
-        member_id
-        for member_id in await queries.active(session, member_ids)
-        if (last := given.get(member_id)) is not None and stands(last, renewed)
-    }
-
-
-async def who_may_be_asked(
-    session: AsyncSession, member_ids: Collection[UUID], purpose: Purpose, partner: str | None = None, *,
-    now: datetime, quiet: timedelta,
-) -> set[UUID]:  # fmt: skip
-    """Those of the members whom a campaign may ask for consent to the purpose (and partner) today.
-
-    Nobody who has agreed, nobody who has said no within `quiet`, nobody who is not an active member, and nobody under
-    14: headquarters asks the guardian.
-    """
-    renewed = (await queries.in_force(session))[purpose].renewed
-    given = await _last_of(session, member_ids, purpose, partner)
-    born = await queries.birthdays(session, member_ids)
-    return {
-        member_id
-        for member_id in await queries.active(session, member_ids)
-        if may_ask(given.get(member_id), renewed, now=now, quiet=quiet)
-        and not (member_id in born and needs_guardian(born[member_id], china_date(now)))
-    }
-
-
-async def _last_of(
-    session: AsyncSession, member_ids: Collection[UUID], purpose: Purpose, partner: str | None
-) -> dict[UUID, Answer]:
-    return {
-        last.member_id: _answer(last)
-        for last in await queries.answers(session, member_ids)
-        if (last.purpose, last.partner_code) == (purpose, partner)
-    }
 
 
 async def provide(
@@ -205,9 +171,9 @@ async def provide(
         NotFound: there is no such member, or it is not the actor's to see.
         ConsentMissing: the member has not agreed to this partner, or no longer.
     """
-    member = await _visible(session, actor, member_id, locked=True)
-    consent = await _last(session, member.id, Purpose.PARTNER, body.partner_code)
-    renewed = (await queries.in_force(session))[Purpose.PARTNER].renewed
+    member = await visible_member(session, actor, member_id, locked=True)
+    consent = await consent_queries.last(session, member.id, Purpose.PARTNER, body.partner_code)
+    renewed = (await consent_queries.in_force(session))[Purpose.PARTNER].renewed
     if consent is None or not stands(_answer(consent), renewed):
         raise ConsentMissing
     provision = Provision(
@@ -233,5 +199,5 @@ async def provisions(
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    member = await _visible(session, actor, member_id)
+    member = await visible_member(session, actor, member_id)
     return list(await queries.provisions(session, member.id, after=after, limit=limit))

@@ -1,8 +1,9 @@
 """All that is kept on a member, for the member: as data, and as a page to read."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from html import escape
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -12,18 +13,21 @@ from app.core.actors import Actor
 from app.core.catalogue import Language, text, texts
 from app.core.clock import CHINA, china_date
 from app.core.db import raw, unrestricted
-from app.core.problems import NotFound
-from app.members import places, profiles, transfer_queries
+from app.members import consent_queries, places, profiles, transfer_queries
 from app.members import queries as members
-from app.members.models import Birth, Member
+from app.members.models import Application, Birth, Member
 from app.members.vehicle_queries import claims_by
+from app.members.visibility import visible_member
 from app.points import queries as points
 from app.privacy import queries
 from app.privacy import schemas as own
+from app.privacy.holdings import holdings
 from app.privacy.schemas import OwnData
 
 ALL = 1_000_000
 """More rows than a member ever has."""
+
+Part = TypeVar("Part")
 
 
 async def own_data(session: AsyncSession, actor: Actor, member_id: UUID, *, now: datetime) -> OwnData:
@@ -32,12 +36,14 @@ async def own_data(session: AsyncSession, actor: Actor, member_id: UUID, *, now:
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    member = await members.member(session, actor, member_id)
-    if member is None:
-        raise NotFound("member")
+    member = await visible_member(session, actor, member_id)
     # it is all the member's own, whichever chapter it lies with
     await unrestricted(session)
-    all_of_it = [member, *await members.merged_into(session, member.id)]
+    all_of_them = [member, *await members.merged_into(session, member.id)]
+
+    async def each(read: Callable[[AsyncSession, Member], Awaitable[list[Part]]]) -> list[Part]:
+        return [part for one in all_of_them for part in await read(session, one)]
+
     return OwnData(
         exported_at=now,
         profile=await _profile(session, member),
@@ -46,31 +52,19 @@ async def own_data(session: AsyncSession, actor: Actor, member_id: UUID, *, now:
         household=[own.OwnPerson(**dict(person)) for person in await profiles.household(session, member.id)],
         notes=[own.OwnNote(**dict(note)) for note in await profiles.all_notes(session, member.id)],
         vehicles=[own.OwnVehicle(**dict(row)) for row in await queries.stretches(session, member.id)],
-        repair_orders=[order for one in all_of_it for order in await _orders(session, one)],
-        postings=[posting for one in all_of_it for posting in await _postings(session, one)],
-        consents=[answer for one in all_of_it for answer in await _answers(session, one)],
-        claims=[own.OwnClaim(**dict(row)) for one in all_of_it for row in await claims_by(session, one.id)],
-        provisions=[provision for one in all_of_it for provision in await _provisions(session, one)],
-        membership=[
-            own.OwnStep(at=step.at, status=step.to_status, reason=step.reason)
-            for one in all_of_it
-            for step in await queries.steps(session, one.id)
-        ],
-        chapters=[
-            own.OwnPlace(**dict(place) | {"chapter": place.dealer_code})
-            for one in all_of_it
-            for place in await places.history(session, one.id)
-        ],
-        transfers=[
-            own.OwnTransfer(**dict(transfer) | {"to_chapter": transfer.to_dealer_code})
-            for one in all_of_it
-            for transfer in await transfer_queries.of_member(session, one.id)
-        ],
-        applications=[
-            own.OwnApplication(**dict(row) | {"chapter": row.dealer_code})
-            for one in all_of_it
-            for row in await queries.applications(session, one)
-        ],
+        repair_orders=await each(_orders),
+        postings=await each(_postings),
+        consents=await each(_answers),
+        claims=await each(_claims),
+        provisions=await each(_provisions),
+        membership=await each(_steps),
+        chapters=await each(_places),
+        transfers=await each(_transfers),
+        applications=await each(_applications),
+        more={
+            holding.name: [row for one in all_of_them for row in await holding.read(session, one.id)]
+            for holding in holdings()
+        },
     )
 
 
@@ -106,8 +100,38 @@ async def _postings(session: AsyncSession, member: Member) -> list[own.OwnPostin
 async def _answers(session: AsyncSession, member: Member) -> list[own.OwnAnswer]:
     return [
         own.OwnAnswer(**dict(answer) | {"partner": answer.partner_name})
-        for answer in await queries.all_answers(session, member.id)
+        for answer in await consent_queries.all_answers(session, member.id)
     ]
+
+
+async def _claims(session: AsyncSession, member: Member) -> list[own.OwnClaim]:
+    return [own.OwnClaim(**dict(row)) for row in await claims_by(session, member.id)]
+
+
+async def _steps(session: AsyncSession, member: Member) -> list[own.OwnStep]:
+    found = await queries.steps(session, member.id)
+    return [own.OwnStep(at=step.at, status=step.to_status, reason=step.reason) for step in found]
+
+
+async def _places(session: AsyncSession, member: Member) -> list[own.OwnPlace]:
+    found = await places.history(session, member.id)
+    return [own.OwnPlace(**dict(place) | {"chapter": place.dealer_code}) for place in found]
+
+
+async def _transfers(session: AsyncSession, member: Member) -> list[own.OwnTransfer]:
+    found = await transfer_queries.of_member(session, member.id)
+    return [own.OwnTransfer(**dict(transfer) | {"to_chapter": transfer.to_dealer_code}) for transfer in found]
+
+
+async def _applications(session: AsyncSession, member: Member) -> list[own.OwnApplication]:
+    return [
+        own.OwnApplication(**dict(row) | {"chapter": row.dealer_code, "consents": _said(row)})
+        for row in await queries.applications(session, member)
+    ]
+
+
+def _said(application: Application) -> list[str]:
+    return [f"{purpose}: {answer['decision']}" for purpose, answer in application.consents.items()]
 
 
 async def _provisions(session: AsyncSession, member: Member) -> list[own.OwnProvision]:
@@ -127,7 +151,8 @@ _STYLE = (
 def page(data: OwnData, language: Language) -> str:
     """The data as an HTML page that needs nothing from anywhere."""
     title = escape(text(language, "export.title", {}))
-    sections = "".join(_section(name, getattr(data, name), language) for name in OwnData.model_fields)
+    parts = {name: part for name, part in data if name != "more"} | data.more
+    sections = "".join(_section(name, part, language) for name, part in parts.items())
     return (
         f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{sections}</body></html>\n"

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.actors import Actor, Role
 from app.core.db import Database, broken_constraint, unrestricted
 from app.core.outbound import Detached
-from app.core.problems import NotFound, SmsUnavailable
+from app.core.problems import SmsUnavailable
 from app.core.sms import Message, Purpose, SmsSender
 from app.identity import session_queries as sessions
 from app.identity.seals import Seals
@@ -28,6 +28,7 @@ from app.members import sign_in_queries as codes
 from app.members.models import Member
 from app.members.problems import PhoneTaken
 from app.members.sign_in_rules import CODE_LIFE
+from app.members.visibility import visible_member
 from app.privacy.problems import CodeWrong
 
 FRESH = timedelta(minutes=10)
@@ -93,9 +94,7 @@ async def send_code(
     """
     if not sms.can_send:
         raise SmsUnavailable
-    member = await members.member(session, actor, member_id)
-    if member is None:
-        raise NotFound("member")
+    member = await visible_member(session, actor, member_id)
     must_show_old = await _must_show_old(session, actor, now)
     code, old_code, until = _fresh(), _fresh() if must_show_old else "", now + CODE_LIFE
     digest = slips.codes(member_id, phone, code, old_code)

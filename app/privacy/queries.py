@@ -1,88 +1,23 @@
 """The SQL of privacy."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, cast, delete, func, or_, select
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from app.core.vault import finds
-from app.members.models import Application, Birth, Erasure, Member, Ownership, StatusChange
+from app.members.consent_models import Consent
+from app.members.models import Application, Erasure, Member, Ownership, StatusChange
 from app.members.rules import ApplicationStatus, MemberStatus
-from app.privacy.models import Consent, Notice, Provision
-from app.privacy.rules import Purpose
+from app.privacy.models import Provision
 from app.visits.models import ImportJob, ImportRejection
 
-PUBLISHING = 7_310_000_017
-"""Advisory lock of the notices."""
-
-# --- notices and consents ---
-
-
-class InForce(NamedTuple):
-    """A purpose's newest notice, and the oldest version to which a consent still counts."""
-
-    notice: Notice
-    renewed: int
-
-
-async def in_force(session: AsyncSession) -> dict[Purpose, InForce]:
-    """The notice in force for each purpose."""
-    notices = await session.scalars(select(Notice).order_by(col(Notice.purpose), col(Notice.version)))
-    current: dict[Purpose, InForce] = {}
-    for notice in notices:
-        purpose = Purpose(notice.purpose)
-        renewed = notice.version if notice.renews or purpose not in current else current[purpose].renewed
-        current[purpose] = InForce(notice, renewed)
-    return current
-
-
-async def lock_notices(session: AsyncSession) -> None:
-    """Until commit nobody else publishes: of two new versions at once, one is the next after the other."""
-    await session.execute(select(func.pg_advisory_xact_lock(PUBLISHING)))
-
-
-def _among(column: Mapped[UUID], ids: Collection[UUID]) -> ColumnElement[bool]:
-    # one parameter, however many they are
-    return column == any_(cast(list(ids), ARRAY(Uuid)))
-
-
-async def active(session: AsyncSession, member_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the members who are active."""
-    query = select(col(Member.id)).where(_among(col(Member.id), member_ids), col(Member.status) == MemberStatus.ACTIVE)
-    return set((await session.scalars(query)).all())
-
-
-async def birthdays(session: AsyncSession, member_ids: Collection[UUID]) -> dict[UUID, date]:
-    """When those of the members were born of whom it is known."""
-    query = select(col(Birth.member_id), col(Birth.born_on)).where(_among(col(Birth.member_id), member_ids))
-    return {row.member_id: row.born_on for row in await session.execute(query)}
-
-
-async def answers(session: AsyncSession, member_ids: Collection[UUID]) -> Sequence[Consent]:
-    """Members' last answers, one for each purpose and partner."""
-    newest = (
-        select(Consent)
-        .where(_among(col(Consent.member_id), member_ids))
-        .ext(distinct_on(col(Consent.member_id), col(Consent.purpose), col(Consent.partner_code)))
-        .order_by(
-            col(Consent.member_id), col(Consent.purpose), col(Consent.partner_code),
-            col(Consent.at).desc(), col(Consent.id).desc(),
-        )
-    )  # fmt: skip
-    return (await session.scalars(newest)).all()
-
-
-async def all_answers(session: AsyncSession, member_id: UUID) -> Sequence[Consent]:
-    """All a member ever answered, oldest first."""
-    query = select(Consent).where(col(Consent.member_id) == member_id).order_by(col(Consent.at), col(Consent.id))
-    return (await session.scalars(query)).all()
+# --- provisions ---
 
 
 async def provisions(session: AsyncSession, member_id: UUID, *, after: UUID | None, limit: int) -> Sequence[Provision]:

@@ -15,6 +15,7 @@ from app.core.clock import CHINA, china_date
 from app.core.db import Database
 from app.members.models import Birth, Member
 from app.privacy import queries
+from app.privacy.holdings import holdings
 from app.privacy.rules import years_before
 from app.settings import Settings
 from app.visits.deliveries_queries import forget_contacts
@@ -65,6 +66,9 @@ async def erase(session: AsyncSession, member_id: UUID, now: datetime) -> None:
     """Remove who a member was. The ledger stays under the member's id, which leads to nobody from then on;
     whose the vehicles and repair orders were goes to where the service cannot read it."""
     member = await session.get_one(Member, member_id, with_for_update=True, populate_existing=True)
+    for holding in holdings():
+        if holding.erase is not None:
+            await holding.erase(session, member_id, now)
     await queries.forget_applications(session, member)
     await session.execute(delete(Birth).where(col(Birth.member_id) == member_id))
     await session.execute(text("SELECT restricted.erase(:member, :now)"), {"member": member_id, "now": now})

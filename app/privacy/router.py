@@ -31,14 +31,22 @@ from app.core.http import (
 from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, SmsUnavailable, WrongStatus
+from app.members import consent_queries
 from app.members.models import Birth
-from app.members.problems import GuardianNeeded, MemberMerged, PhoneTaken, TooManyCodes
+from app.members.problems import (
+    ConsentMissing,
+    GuardianNeeded,
+    MemberMerged,
+    NoticeOutdated,
+    PhoneTaken,
+    TooManyCodes,
+)
 from app.members.rules import needs_guardian
 from app.members.schemas import MemberRead, VehicleRead, member_read
 from app.members.service import Profile
 from app.privacy import consents, export, phones, queries, service
 from app.privacy.phones import Post, Slips
-from app.privacy.problems import CodeWrong, ConsentMissing, NoticeOutdated
+from app.privacy.problems import CodeWrong
 from app.privacy.schemas import (
     BirthRead,
     BirthUpdate,
@@ -86,7 +94,7 @@ ReaderOrSelf = Annotated[Actor, Depends(Requires(Right.MEMBERS_READ, Right.OWN_C
 @router.get("/privacy/notices")
 async def privacy_notices(_: Anyone, session: Session) -> NoticeList:
     """The text in force for each purpose."""
-    current = await queries.in_force(session)
+    current = await consent_queries.in_force(session)
     return NoticeList(items=[NoticeRead(**dict(in_force.notice)) for in_force in current.values()])
 
 

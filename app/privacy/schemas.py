@@ -4,11 +4,12 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, SerializeAsAny, StringConstraints
 
 from app.core.schemas import Input, Line, Name, PartnerCode, Reason, may_be_left_out
+from app.members.consent_rules import Channel, Decision, Purpose
 from app.members.schemas import Birthday, Phone
-from app.privacy.rules import Channel, DataKind, Decision, Purpose
+from app.privacy.rules import DataKind
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 
@@ -260,6 +261,7 @@ class OwnApplication(BaseModel):
     chapter: str
     vin: str
     born_on: date | None
+    consents: list[str] = Field(description="what was answered, such as `marketing: given`")
     status: str
     reason: str | None
 
@@ -336,3 +338,4 @@ class OwnData(BaseModel):
     chapters: list[OwnPlace]
     transfers: list[OwnTransfer]
     applications: list[OwnApplication]
+    more: dict[str, list[SerializeAsAny[BaseModel]]] = Field(description="what other parts of the club keep, by name")

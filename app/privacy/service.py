@@ -9,25 +9,20 @@ from app.core.actors import Actor, Role
 from app.core.clock import china_date
 from app.core.db import Database
 from app.core.problems import InvalidPayload, NotFound
+from app.members import consent_queries
 from app.members import queries as members
 from app.members import service as membership
-from app.members.models import Birth, Erasure, Member
+from app.members.consent_models import Consent
+from app.members.consent_rules import Channel, Decision, Purpose
+from app.members.models import Birth, Erasure
 from app.members.problems import GuardianNeeded, MemberMerged
 from app.members.rules import MemberStatus, needs_guardian
 from app.members.schemas import MemberUpdate
 from app.members.service import Profile
-from app.privacy import phones, queries
-from app.privacy.models import Consent
+from app.members.visibility import visible_member
+from app.privacy import phones
 from app.privacy.phones import Change, Post, Slips
-from app.privacy.rules import Channel, Decision, Purpose
 from app.privacy.schemas import BirthUpdate, Correction
-
-
-async def _visible(session: AsyncSession, actor: Actor, member_id: UUID, *, locked: bool = False) -> Member:
-    member = await members.member(session, actor, member_id, locked=locked)
-    if member is None:
-        raise NotFound("member")
-    return member
 
 
 async def birth(session: AsyncSession, actor: Actor, member_id: UUID) -> Birth:
@@ -36,7 +31,7 @@ async def birth(session: AsyncSession, actor: Actor, member_id: UUID) -> Birth:
     Raises:
         NotFound: nothing, or the member is not the actor's to see.
     """
-    found = await session.get(Birth, (await _visible(session, actor, member_id)).id)
+    found = await session.get(Birth, (await visible_member(session, actor, member_id)).id)
     if found is None:
         raise NotFound("birth")
     return found
@@ -52,7 +47,7 @@ async def set_birth(session: AsyncSession, actor: Actor, member_id: UUID, body: 
     """
     if body.born_on > china_date(now):
         raise InvalidPayload.at("/born_on", "date_in_future")
-    member = await _visible(session, actor, member_id, locked=True)
+    member = await visible_member(session, actor, member_id, locked=True)
     is_child = needs_guardian(body.born_on, china_date(now))
     known = await session.get(Birth, member.id)
     was_child = known is not None and needs_guardian(known.born_on, china_date(now))
@@ -80,7 +75,7 @@ def _birth(actor: Actor, member_id: UUID, body: BirthUpdate, now: datetime) -> B
 async def _by_guardian(
     session: AsyncSession, actor: Actor, member_id: UUID, channel: Channel, now: datetime
 ) -> Consent:
-    notice = (await queries.in_force(session))[Purpose.MEMBERSHIP].notice
+    notice = (await consent_queries.in_force(session))[Purpose.MEMBERSHIP].notice
     return Consent(
         member_id=member_id, purpose=Purpose.MEMBERSHIP, version=notice.version, decision=Decision.GIVEN,
         channel=channel, by_guardian=True, at=now, recorded_by=actor.subject,
@@ -133,7 +128,7 @@ async def ask_erasure(
         NotFound: there is no such member, or it is not the actor's to see.
         MemberMerged: another goes on for it, whose erasure is to be asked for.
     """
-    member = await _visible(session, actor, member_id, locked=True)
+    member = await visible_member(session, actor, member_id, locked=True)
     if member.merged_into is not None:
         raise MemberMerged(merged_into=member.merged_into)
     asked = await session.get(Erasure, member.id)
@@ -153,7 +148,7 @@ async def erasure(session: AsyncSession, actor: Actor, member_id: UUID) -> Erasu
     Raises:
         NotFound: none was asked for, it is done, or the member is not the actor's to see.
     """
-    found = await session.get(Erasure, (await _visible(session, actor, member_id)).id)
+    found = await session.get(Erasure, (await visible_member(session, actor, member_id)).id)
     if found is None:
         raise NotFound("erasure")
     return found
@@ -165,7 +160,7 @@ async def withdraw_erasure(session: AsyncSession, actor: Actor, member_id: UUID)
     Raises:
         NotFound: none was asked for, or it is done.
     """
-    await _visible(session, actor, member_id, locked=True)
+    await visible_member(session, actor, member_id, locked=True)
     await session.delete(await erasure(session, actor, member_id))
     await session.flush()
     return await membership.profile(session, actor, member_id)

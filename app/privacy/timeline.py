@@ -7,8 +7,9 @@ from sqlmodel import col
 
 from app.core.actors import Actor
 from app.core.timeline import Source, happening
-from app.privacy.models import Consent, Provision
-from app.privacy.rules import Decision
+from app.members.consent_models import Consent
+from app.members.consent_rules import Decision
+from app.privacy.models import Provision
 
 
 def _answers(member_id: UUID) -> SelectBase:

@@ -14,6 +14,8 @@ CHECKS = (
               SELECT FROM erasure e WHERE e.member_id = m.id AND e.erased_at IS NOT NULL)
             UNION ALL SELECT 'owns a vehicle' WHERE EXISTS (SELECT FROM ownership o WHERE o.member_id = m.id)
             UNION ALL SELECT 'has a repair order' WHERE EXISTS (SELECT FROM repair_order r WHERE r.member_id = m.id)
+            UNION ALL SELECT 'has a claim' WHERE EXISTS (
+              SELECT FROM vehicle_claim c WHERE m.id IN (c.claimant_id, c.from_member_id))
             UNION ALL SELECT 'has an application' WHERE EXISTS (SELECT FROM application a WHERE a.member_id = m.id)
             UNION ALL SELECT 'has a birthday' WHERE EXISTS (SELECT FROM member_birth b WHERE b.member_id = m.id)
             UNION ALL SELECT 'is known to WeChat' WHERE EXISTS (SELECT FROM wechat_user w WHERE w.member_id = m.id)

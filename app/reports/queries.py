@@ -81,6 +81,9 @@ WITH merged AS (
 ), deliveries AS (
   SELECT dealer_code, count(*) AS delivered, count(*) FILTER (WHERE matched_on <= $2) AS joined FROM delivery
    WHERE owner_kind = 'individual' AND delivered_on BETWEEN $1 AND $2 GROUP BY 1
+), chapters AS (
+  SELECT dealer_code, opened_on, closed_on FROM chapter
+  UNION ALL SELECT dealer_code, opened_on, closed_on FROM former_chapter
 ), places AS (
   SELECT code AS dealer_code, region_code, has_after_sales FROM dealer UNION ALL SELECT NULL, NULL, false
 )
@@ -88,8 +91,8 @@ SELECT d.dealer_code, d.region_code, c.dealer_code IS NOT NULL AS has_chapter, d
        coalesce(members, 0) AS members, coalesce(applying, 0) AS applying, coalesce(owners, 0) AS owners,
        coalesce(new_members, 0) AS new_members, coalesce(delivered, 0) AS delivered, coalesce(joined, 0) AS joined
   FROM places d
-  LEFT JOIN chapter c ON c.dealer_code = d.dealer_code AND c.opened_on <= $2
-                     AND (c.closed_on IS NULL OR c.closed_on > $2)
+  LEFT JOIN chapters c ON c.dealer_code = d.dealer_code AND c.opened_on <= $2
+                      AND (c.closed_on IS NULL OR c.closed_on > $2)
   LEFT JOIN standing s ON s.dealer_code IS NOT DISTINCT FROM d.dealer_code
   LEFT JOIN joining j ON j.dealer_code IS NOT DISTINCT FROM d.dealer_code
   LEFT JOIN applications a ON a.dealer_code = d.dealer_code
@@ -138,7 +141,8 @@ async def months_to_freeze(connection: Connection, last: date, most: int) -> lis
     rows = await connection.fetch(
         """SELECT month::date
              FROM (SELECT date_trunc('month', greatest(min(opened_on), $1::date - make_interval(months => $2))) AS first
-                     FROM chapter) since, generate_series(since.first, $1::date, '1 month') month
+                     FROM (SELECT opened_on FROM chapter UNION ALL SELECT opened_on FROM former_chapter) c) since,
+                  generate_series(since.first, $1::date, '1 month') month
             WHERE NOT EXISTS (SELECT FROM network_month n WHERE n.month = month.month::date) ORDER BY month""",
         last, most - 1,
     )  # fmt: skip

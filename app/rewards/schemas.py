@@ -62,10 +62,12 @@ class RefundCreate(Input):
 
 
 class CodeRequest(Input):
-    """Asks for a code by SMS for one redemption at the actor's dealer."""
+    """Asks for a code by SMS for one redemption at the actor's dealer, or one order or voucher at its counter."""
 
     member_id: UUID
-    points: Points
+    points: Points = Field(description="all that are to be spent")
+    reward_id: UUID | None = Field(default=None, description="the reward that is ordered, instead of a redemption")
+    perk_id: UUID | None = Field(default=None, description="the partner's perk that is claimed, instead of both")
 
 
 class CodeSent(BaseModel):

@@ -1,5 +1,6 @@
 """Points spent at a dealer's counter, confirmed by the member."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,17 +18,32 @@ from app.members import queries as members
 from app.members import sign_in
 from app.members.problems import TooManyCodes
 from app.members.rules import MemberStatus
+from app.partners import perks
+from app.partners import queries as partners
+from app.partners.queries import is_a_vouchers
 from app.points import ledger
 from app.points import queries as points
 from app.points.ledger import Code, Posting, Request
 from app.points.problems import WalletClosed
+from app.rewards import orders
 from app.rewards.codes import SMS_LIFE, Codes
 from app.rewards.guard import Guard
+from app.rewards.orders_queries import is_an_orders
 from app.rewards.schemas import CodeRequest, CounterLookup, CounterRead, RedemptionCreate
 from app.visits.queries import cause
 
 _A_MINUTE_SECONDS = 60
 """Between two codes of one member, as the ledger has it."""
+
+IsOthers = Callable[[Connection, UUID, int], Awaitable[bool]]
+"""Whether a wallet's posting belongs to something whose own steps alone resolve it."""
+
+_GO_BY_STEPS: list[IsOthers] = [is_an_orders, is_a_vouchers]
+
+
+def register_steps(is_others: IsOthers) -> None:
+    """Keep the counter from postings of a domain that resolves its own."""
+    _GO_BY_STEPS.append(is_others)
 
 
 async def at_counter(db: Database, guard: Guard, actor: Actor, by: CounterLookup, *, now: datetime) -> CounterRead:
@@ -107,11 +123,14 @@ async def _place(db: Database, actor: Actor, order: RedemptionCreate) -> str:
 
 
 async def require_own(db: Connection, actor: Actor, member_id: UUID, posting_no: int) -> None:
-    """Who is bound to dealers or a region touches only what happened there.
+    """Who is bound to dealers or a region touches only what happened there, and nobody what goes by steps of its own.
 
     Raises:
-        NotFound: it happened elsewhere, or never.
+        NotFound: it happened elsewhere, or never, or is a reward order's, a voucher's or an event's.
     """
+    for is_others in _GO_BY_STEPS:
+        if await is_others(db, member_id, posting_no):
+            raise NotFound("posting")
     if not await points.is_reached(db, actor, member_id, posting_no):
         raise NotFound("posting")
 
@@ -119,12 +138,12 @@ async def require_own(db: Connection, actor: Actor, member_id: UUID, posting_no:
 async def send_code(
     db: Database, seals: Seals, actor: Actor, body: CodeRequest, codes: Codes, sms: SmsSender, now: datetime
 ) -> datetime:
-    """Send the member a code for one redemption at the actor's dealer; when it ends.
+    """Send the member a code for one redemption at the actor's dealer, or one order at its counter; when it ends.
 
     One a minute, five an hour, ten a day for a member, whoever asks.
 
     Raises:
-        NotFound: no such member.
+        NotFound: no such member, or reward for the actor.
         WalletClosed: the member is not active, and could not redeem.
         TooManyCodes: the member got too many of late.
         SmsUnavailable: it could not be sent.
@@ -134,12 +153,12 @@ async def send_code(
         raise NotFound("member")
     if member.status is not MemberStatus.ACTIVE:
         raise WalletClosed
+    place, amount = await _spent_at(db, actor, body), body.points
     code, until = codes.fresh(), now + SMS_LIFE
     digest = codes.digest(body.member_id, code)
     async with db.transaction() as connection:
         # the ledger keeps the code; a message that could not be sent counts, too, as it may be under way
         await sign_in.expect(connection, seals.digest("redemption codes of", str(body.member_id)), b"", until, now)
-        place, amount = actor.place, body.points
         if not await ledger.expect_code(connection, body.member_id, digest, place=place, points=amount, until=until):
             raise TooManyCodes(retry_after_seconds=_A_MINUTE_SECONDS)
     try:
@@ -149,3 +168,12 @@ async def send_code(
         await ledger.withdraw_code(db.pool, body.member_id, digest)
         raise
     return until
+
+
+async def _spent_at(db: Database, actor: Actor, body: CodeRequest) -> str:
+    async with db.session() as session:
+        if body.perk_id is not None:
+            return await partners.place(session, (await perks.perk(session, actor, body.perk_id)).partner.code)
+        if body.reward_id is not None:
+            return await orders.place_at_counter(session, actor, body.reward_id)
+    return actor.place

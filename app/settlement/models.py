@@ -13,7 +13,7 @@ from app.settlement.rules import CONFIRM_DAYS, Basis, Charging, Direction, State
 
 @audited("contract")
 class Contract(SQLModel, table=True):
-    """Terms from a day on, never changed; `dealer_code` null: of every dealer without its own."""
+    """Terms from a day on, never changed; `dealer_code`, or `partner:CODE`; null: of all without their own."""
 
     __tablename__ = "contract"
     __table_args__ = (
@@ -23,7 +23,7 @@ class Contract(SQLModel, table=True):
     )
 
     id: UUID = id_field()
-    dealer_code: str | None = text_field(default=None, foreign_key="dealer.code")
+    dealer_code: str | None = text_field(default=None)
     valid_from: date
     rate_fen_per_thousand: int
     charging: Charging = text_field(default=Charging.REDEMPTION)
@@ -32,7 +32,7 @@ class Contract(SQLModel, table=True):
 
 @audited("statement")
 class Statement(SQLModel, table=True):
-    """One dealer's month; only its status moves. `net_fen` above zero: headquarters owes the dealer."""
+    """A month of a dealer or a `partner:CODE`; only its status moves. `net_fen` above zero: headquarters owes it."""
 
     __tablename__ = "statement"
     __table_args__ = (

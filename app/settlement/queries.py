@@ -1,6 +1,6 @@
 """Settlement's SQL: the month's fold, terms in force, statements as stored and as seen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -9,13 +9,15 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.chapters import queries as chapters
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor
 from app.core.db import Connection, insert_rows
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import InvalidPayload
+from app.partners.rules import party_of
 from app.settlement.models import Contract, Dispute, Statement, StatementLine
-from app.settlement.rules import CONFIRM_DAYS, Basis, Direction, Flow, Line, StatementStatus
+from app.settlement.rules import CONFIRM_DAYS, Basis, Direction, Flow, Line, StatementStatus, amount_fen
 from app.settlement.schemas import Closing, ContractRead, PeriodRead, StatementRead
 
 _CONTRACTS = 7_320_000_000
@@ -66,6 +68,25 @@ async def fold(connection: Connection, period: date) -> list[Flow]:
         Flow(dealer, Direction(direction), Basis(basis), *rest)
         for dealer, direction, basis, *rest in await connection.fetch(_FOLD, period)
     ]
+
+
+async def worth(connection: Connection, day: date) -> Callable[[str, int], int]:
+    """What points redeemed with a dealer are worth (fen) at the rates in force on a day; nothing without a contract."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT ON (dealer_code) dealer_code, rate_fen_per_thousand FROM contract WHERE valid_from <= $1
+            ORDER BY dealer_code, valid_from DESC""",
+        day,
+    )
+    rates: dict[str | None, int] = dict(map(tuple, rows))
+    return lambda dealer, points: amount_fen(points, rates.get(dealer, rates.get(None, 0)))
+
+
+async def party_exists(connection: Connection, party: str) -> bool:
+    """Whether there is such a dealer, or such a partner (`partner:CODE`)."""
+    kind, _, code = party.partition(":")
+    if not code:
+        return await chapters.dealer_exists(connection, kind)
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM partner WHERE code = $1)", code))
 
 
 async def lock_contracts(connection: asyncpg.Connection) -> None:
@@ -195,7 +216,9 @@ async def statement_digests(connection: Connection) -> dict[date, bytes]:
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """The statements an actor may see: headquarters all, a region its dealers', a dealer's staff their own."""
+    """The statements an actor may see: headquarters all, a region its dealers', dealers' and partners' staff theirs."""
+    if actor.partner_code is not None:
+        return col(Statement.dealer_code) == party_of(actor.partner_code)
     return dealer_visible_to(actor, col(Statement.dealer_code))
 
 

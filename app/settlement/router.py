@@ -94,13 +94,9 @@ async def contracts_add(
 ) -> Response:
     """Put terms in force from a day on, for one dealer or for all without their own."""
     return await once(
-        session,
-        caller=actor.subject,
-        key=key,
-        request=body,
-        now=now,
+        session, caller=actor.subject, key=key, request=body, now=now,
         action=lambda: service.add_contract(session, body),
-    )
+    )  # fmt: skip
 
 
 # --- months ---
@@ -174,15 +170,9 @@ async def statements_confirm(
 ) -> Response:
     """Agree to a statement. Silence past `confirm_by` confirms nothing: that is the contract's matter."""
     return await once(
-        session,
-        caller=actor.subject,
-        key=key,
-        request=Confirmation(),
-        target=str(statement_id),
-        now=now,
-        status=200,
+        session, caller=actor.subject, key=key, request=Confirmation(), now=now, target=str(statement_id), status=200,
         action=lambda: service.confirm(session, actor, statement_id, now),
-    )
+    )  # fmt: skip
 
 
 @router.post(
@@ -196,14 +186,9 @@ async def statements_dispute(
 ) -> Response:
     """Object to a statement or to one of its lines."""
     return await once(
-        session,
-        caller=actor.subject,
-        key=key,
-        request=body,
-        target=str(statement_id),
-        now=now,
+        session, caller=actor.subject, key=key, request=body, now=now, target=str(statement_id),
         action=lambda: service.dispute(session, actor, statement_id, body, now),
-    )
+    )  # fmt: skip
 
 
 @router.post(
@@ -219,15 +204,9 @@ async def disputes_answer(
     The statement stays as it is: money is corrected by postings of a later month.
     """
     return await once(
-        session,
-        caller=actor.subject,
-        key=key,
-        request=body,
-        target=str(dispute_id),
-        now=now,
-        status=200,
+        session, caller=actor.subject, key=key, request=body, now=now, target=str(dispute_id), status=200,
         action=lambda: service.answer(session, actor, dispute_id, body, now),
-    )
+    )  # fmt: skip
 
 
 @router.post(
@@ -240,12 +219,6 @@ async def statements_pay(
 ) -> Response:
     """Note the payment of a confirmed statement, whichever way the money went."""
     return await once(
-        session,
-        caller=actor.subject,
-        key=key,
-        request=body,
-        target=str(statement_id),
-        now=now,
-        status=200,
+        session, caller=actor.subject, key=key, request=body, now=now, target=str(statement_id), status=200,
         action=lambda: service.pay(session, actor, statement_id, body, now),
-    )
+    )  # fmt: skip

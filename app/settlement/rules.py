@@ -1,5 +1,6 @@
 """Settlement arithmetic and the statement's life: pure, no I/O. Source: domain.md, "Settlement"."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from enum import StrEnum
@@ -106,6 +107,19 @@ def sums(of: Iterable[Line]) -> Sums:
     for line in of:
         by_direction[line.direction] += line.amount_fen
     return Sums(by_direction[Direction.CREDIT], by_direction[Direction.CHARGE])
+
+
+def funded_fen(of: Iterable[Line]) -> Counter[str]:
+    """What points came to (fen) for who funded them, by dealer or partner; what came back is taken off.
+
+    Where a funder is the place as well, its lines as the place have the other direction.
+    """
+    by_funder: Counter[str] = Counter()
+    for line in of:
+        is_back = line.basis in (Basis.REFUND, Basis.REVERSAL)
+        if line.funder == line.dealer_code and line.direction is (Direction.CREDIT if is_back else Direction.CHARGE):
+            by_funder[line.funder] += -line.amount_fen if is_back else line.amount_fen
+    return by_funder
 
 
 def digest(period: date, of: Iterable[Line]) -> bytes:

@@ -4,9 +4,8 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.chapters.schemas import DealerCode
 from app.core.schemas import Input, Line, Month, Reason
 from app.settlement.rules import CONFIRM_DAYS, Basis, Charging, Direction, StatementStatus
 
@@ -47,10 +46,16 @@ class ContractRead(_Row):
     confirm_days: int
 
 
+Party = Annotated[str, StringConstraints(pattern=r"^([A-Z0-9]{2,16}|partner:[A-Z0-9_-]{2,32})$")]
+"""A dealer's code or `partner:CODE`, as parties are named in the ledger."""
+
+
 class ContractCreate(Input):
     """New terms from a day on, until newer ones start."""
 
-    dealer_code: DealerCode | None = Field(default=None, description="left out: for every dealer without its own")
+    dealer_code: Party | None = Field(
+        default=None, description="or `partner:CODE`; left out: for every dealer and partner without its own"
+    )
     valid_from: date = Field(description="after the last sealed month")
     rate_fen_per_thousand: int = Field(ge=0, le=100_000_000, strict=True, description="fen for 1,000 points")
     charging: Charging = Field(

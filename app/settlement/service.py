@@ -17,6 +17,7 @@ from app.core.clock import add_months, china_date
 from app.core.db import Connection, Database, broken_constraint, new_id, raw
 from app.core.problems import InvalidPayload, NotFound, WrongStatus
 from app.core.transitions import require_step
+from app.partners import claims
 from app.points import ledger
 from app.settlement import queries, rules
 from app.settlement.models import Contract, Dispute, Statement
@@ -57,12 +58,12 @@ async def add_contract(session: AsyncSession, order: ContractCreate) -> Contract
     """Put terms in force from a day on. Contracts are never changed: newer ones follow.
 
     Raises:
-        InvalidPayload: there is no such dealer.
+        InvalidPayload: there is no such dealer or partner.
         ContractTooEarly: sealed months would no longer recompute the same.
         ContractExists: the dealer's terms of that day are written.
     """
     connection = await raw(session)
-    if order.dealer_code is not None and not await chapters.dealer_exists(connection, order.dealer_code):
+    if order.dealer_code is not None and not await queries.party_exists(connection, order.dealer_code):
         raise InvalidPayload.at("/dealer_code", "unknown_dealer", value=order.dealer_code)
     await queries.lock_contracts(connection)
     sealed = await queries.last_sealed(connection)
@@ -121,6 +122,7 @@ async def _seal(connection: asyncpg.Connection, period: date, now: datetime) -> 
     by_dealer = _by_dealer(dealers, lines)
     statements = [_issue(dealer, period, by_dealer[dealer], days, now) for dealer in dealers]
     await queries.insert_statements(connection, statements, lines)
+    await claims.earn(connection, period, rules.funded_fen(lines), now=now)
     await ledger.seal_period(connection, period, rules.digest(period, lines), now=now)
 
 

@@ -11,10 +11,12 @@ from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import Database
 from app.core.problems import InvalidPayload, NotFound
-from app.core.tabular import Rejection, Report, Row, Unreadable
+from app.core.tabular import Rejection, Report, Row
+from app.core.unreadable import Unreadable
 from app.core.vault import Vault
 from app.members import bulk
 from app.visits import deliveries_queries as queries
+from app.visits.delivered import tell_delivered
 from app.visits.deliveries_queries import Known
 from app.visits.deliveries_rules import EARLIEST, Delivered, OwnerKind, parse_delivery
 from app.visits.problems import DeliveryConflict
@@ -45,7 +47,7 @@ async def import_deliveries(
             await bulk.lock(connection)
             done = await feed.take(connection, chunk)
             if most_refused is not None and len(rejections) + len(done.rejections) > most_refused:
-                raise Unreadable(f"more than {MOST_REFUSED:,} rows refused: none taken from line {chunk[0].line} on")
+                raise Unreadable("too_many_refused", limit=MOST_REFUSED, line=chunk[0].line)
             if sink is not None:
                 await sink(connection, done)
         rejections += done.rejections
@@ -64,6 +66,7 @@ class _Feed:
         self.vault, self.now, self.only_dealers, self.keeps = vault, now, only_dealers, keeps
         self.today = china_date(now)
         self.kept: dict[str, Known] = {}
+        self.cancelled: frozenset[queries.Sale] = frozenset()
 
     async def take(self, connection: asyncpg.Connection, chunk: Sequence[Row]) -> Done:
         """One chunk, in the caller's transaction, which has locked the roll."""
@@ -71,12 +74,14 @@ class _Feed:
         judged = [(row, row.fault or self._judge(row, dealers)) for row in chunk]
         vins = [delivered.vin for _, delivered in judged if isinstance(delivered, Delivered)]
         known = self.kept | await queries.known(connection, vins)
+        self.cancelled = await queries.cancelled(connection, vins)
         new, rejections = list[Delivered](), list[Rejection]()
         for row, delivered in judged:
             fault = self._note(delivered, known, new) if isinstance(delivered, Delivered) else delivered
             if fault is not None:
                 rejections.append(Rejection.of(row, fault))
         await queries.insert(connection, self.vault, new, self.now)
+        await tell_delivered(connection, [delivered.vin for delivered in new], self.now)
         if self.keeps:
             self.kept |= {delivered.vin: known[delivered.vin] for delivered in new}
         report = OrderReport(read=len(chunk), posted=len(new), refused=len(rejections))
@@ -95,6 +100,8 @@ class _Feed:
         return delivered
 
     def _note(self, delivered: Delivered, known: dict[str, Known], new: list[Delivered]) -> str | None:
+        if queries.sale(delivered) in self.cancelled:
+            return None
         first = known.get(delivered.vin)
         if first is not None:
             return self.conflict(first, delivered)
@@ -126,7 +133,7 @@ async def record(db: Database, actor: Actor, delivered: Delivered, *, now: datet
     Raises:
         NotFound: it is another dealer's.
         InvalidPayload: an unknown dealer, a day in the future, an individual without a name.
-        DeliveryConflict: the car's delivery is known with other content.
+        DeliveryConflict: the car's delivery is known with other content, or this sale was cancelled.
     """
     if not await chapters.reaches(db.pool, actor, delivered.dealer_code):
         raise NotFound("dealer")
@@ -141,8 +148,11 @@ async def record(db: Database, actor: Actor, delivered: Delivered, *, now: datet
     async with db.transaction() as connection:
         await bulk.lock(connection)
         first = (await queries.known(connection, [delivered.vin])).get(delivered.vin)
+        if queries.sale(delivered) in await queries.cancelled(connection, [delivered.vin]):
+            raise DeliveryConflict(reason="this sale was cancelled")
         if first is None:
             await queries.insert(connection, db.vault, [delivered], now)
+            await tell_delivered(connection, [delivered.vin], now)
             return True
     if reason := feed.conflict(first, delivered):
         raise DeliveryConflict(reason=reason)

@@ -77,6 +77,21 @@ class Delivery(SQLModel, table=True):
     version: int = 1
 
 
+@audited("cancelled-delivery", personal=("vin", "reason"))
+class CancelledDelivery(SQLModel, table=True):
+    """A delivery that was taken back: the feed's row of it stays known. `id` is the delivery's."""
+
+    __tablename__ = "cancelled_delivery"
+
+    id: UUID = Field(primary_key=True)
+    vin: str = text_field(index=True)
+    dealer_code: str = text_field(foreign_key="dealer.code")
+    delivered_on: date
+    reason: str = text_field()
+    cancelled_at: datetime = time_field()
+    cancelled_by: str = text_field()
+
+
 @audited("recruitment_plan")
 class RecruitmentPlan(SQLModel, table=True):
     """How many members a chapter means to recruit in a month (`month`: its first day)."""

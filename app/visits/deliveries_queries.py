@@ -103,6 +103,25 @@ async def known(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str
     return {vin: Known(*rest) for vin, *rest in rows}
 
 
+class Sale(NamedTuple):
+    """A car's delivery, told from its next one."""
+
+    vin: str
+    dealer_code: str
+    delivered_on: date
+
+
+def sale(delivered: Delivered) -> Sale:
+    """Which sale a delivery is of."""
+    return Sale(delivered.vin, delivered.dealer_code, delivered.delivered_on)
+
+
+async def cancelled(connection: asyncpg.Connection, vins: Sequence[str]) -> frozenset[Sale]:
+    """Which sales of these cars were cancelled."""
+    query = "SELECT vin, dealer_code, delivered_on FROM cancelled_delivery WHERE vin = ANY ($1)"
+    return frozenset(Sale(*row) for row in await connection.fetch(query, vins))
+
+
 _COLUMNS = (
     "vin", "id", "dealer_code", "delivered_on", "owner_kind", "owner_name", "phone", "phone_index", "consultant",
     "model", "received_at", "version",

@@ -3,16 +3,11 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import col
 
-from app.audit import service as audit
-from app.audit.models import Action
-from app.chapters import queries as chapters
 from app.chapters.schemas import DealerCode
-from app.core import workbooks
-from app.core.actors import Actor, Reach, Right, Role
+from app.core.actors import Actor, Right
 from app.core.clock import month_end
 from app.core.db import raw
 from app.core.http import (
@@ -31,15 +26,24 @@ from app.core.http import (
     version_of,
 )
 from app.core.paging import Page, paged
-from app.core.problems import NotFound, PayloadTooLarge, PreconditionFailed, WrongStatus
+from app.core.problems import NotFound, PreconditionFailed, WrongStatus
 from app.core.schemas import Month
-from app.core.tabular import rejected_csv
-from app.visits import deliveries, jobs, queries, recruitment
+from app.points.problems import WalletClosed
+from app.visits import cancellations, deliveries, jobs, recruitment
 from app.visits import deliveries_queries as found
+from app.visits import imports_router as imports
 from app.visits.deliveries_models import Delivery
 from app.visits.deliveries_rules import COLUMNS
-from app.visits.deliveries_schemas import Closing, DeliveryCreate, DeliveryRead, DeliveryUpdate, delivery_read
-from app.visits.problems import DeliveryConflict, NotAMiss, TooManyImports, UnknownFormat
+from app.visits.deliveries_schemas import (
+    Cancellation,
+    CancellationRead,
+    Closing,
+    DeliveryCreate,
+    DeliveryRead,
+    DeliveryUpdate,
+    delivery_read,
+)
+from app.visits.problems import DeliveryConflict, NotAMiss
 from app.visits.recruitment_router import position, seen_from
 from app.visits.schemas import ImportRead
 
@@ -50,18 +54,6 @@ Watcher = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE, Right.AUDIT_
 Exporter = Annotated[Actor, Depends(Requires(Right.DELIVERIES_WRITE, Right.AUDIT_READ, also=Right.RECORDS_EXPORT))]
 Reader = Annotated[Actor, Depends(Requires(Right.RECRUITMENT_READ))]
 Recruiter = Annotated[Actor, Depends(Requires(Right.RECRUITMENT_WRITE))]
-
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {"schema": {"type": "string"}, "example": ",".join(COLUMNS)},
-            "application/gzip": {"schema": {"type": "string", "format": "binary"}},
-            workbooks.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
-            "application/x-ndjson": {"schema": {"type": "string"}},
-        },
-    }
-}
 
 
 @router.post(
@@ -99,55 +91,26 @@ async def deliveries_list(
 
 
 @router.post(
-    "/imports",
-    status_code=202,
-    response_model=ImportRead,
-    responses=documented(PayloadTooLarge, UnknownFormat, TooManyImports),
-    openapi_extra=UPLOAD,
-)
+    "/imports", status_code=202, response_model=ImportRead, responses=imports.TAKEN,
+    openapi_extra=imports.upload(COLUMNS),
+)  # fmt: skip
 async def deliveries_import(
     request: Request, actor: Sender, db: Db, settings: Config, now: Now, dry_run: DryRun = False
 ) -> dict[str, Any]:
     """Take in a file of deliveries (CSV, gzipped or not, or JSON lines); the answer is the job to ask after."""
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type not in jobs.FORMATS:
-        raise UnknownFormat
-    job_id = await jobs.accept(
-        db, request.stream(), kind=jobs.DELIVERIES, format=jobs.FORMATS[media_type], owner=actor.subject,
-        dealer_code=actor.dealer_code, only_dealers=await chapters.reached(db.pool, actor), dry_run=dry_run,
-        most_fen=None, settings=settings, now=now,
-    )  # fmt: skip
-    return dict(await queries.job(db.pool, job_id, kind=jobs.DELIVERIES))
+    return await imports.take(request, actor, db, settings, now, jobs.DELIVERIES, dry_run=dry_run)
 
 
 @router.get("/imports/{job_id}", response_model=ImportRead, responses=documented(NotFound))
 async def deliveries_import_read(job_id: UUID, actor: Watcher, session: Session) -> dict[str, Any]:
     """How far an import is; one's own, headquarters sees all."""
-    return dict(await _job(await raw(session), actor, job_id))
+    return dict(await imports.read(await raw(session), actor, job_id, jobs.DELIVERIES))
 
 
-@router.get(
-    "/imports/{job_id}/rejected.csv",
-    response_class=Response,
-    responses=documented(NotFound) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-)
+@router.get("/imports/{job_id}/rejected.csv", response_class=Response, responses=imports.REJECTED)
 async def deliveries_import_rejected(job_id: UUID, actor: Exporter, session: Session, db: Db) -> Response:
     """An import's refused rows with line and reason, to mend and send again."""
-    connection = await raw(session)
-    await _job(connection, actor, job_id)
-    rows = jobs.opened(db.vault, await queries.rejections(connection, job_id))
-    await audit.record(connection, Action.EXPORTED, "import_job", [job_id], changes={"rows": (None, len(rows))})
-    return Response(
-        rejected_csv(rows),
-        media_type="text/csv",
-        headers={"Content-Disposition": 'attachment; filename="rejected.csv"'},
-    )
-
-
-async def _job(connection: asyncpg.Connection, actor: Actor, job_id: UUID) -> asyncpg.Record:
-    is_headquarters = actor.reach is Reach.ALL and actor.role is not Role.API_CLIENT
-    owner = None if is_headquarters else actor.subject
-    return await queries.job(connection, job_id, owner, await chapters.reached(connection, actor), jobs.DELIVERIES)
+    return await imports.rejected(session, db.vault, actor, job_id, jobs.DELIVERIES)
 
 
 @router.get("/{delivery_id}", responses=documented(NotFound))
@@ -176,6 +139,21 @@ async def deliveries_close(
 ) -> DeliveryRead:
     """Close a miss with a reason. Should its owner join later, the car counts as joined all the same."""
     return _tagged(response, actor, await recruitment.close(session, actor, delivery_id, body, now=now))
+
+
+@router.post("/{delivery_id}/cancellation", responses=documented(NotFound, WalletClosed))
+async def deliveries_cancel(
+    delivery_id: UUID, body: Cancellation, actor: Sender, session: Session, now: Now
+) -> CancellationRead:
+    """Take a sale back: it counts nowhere any more, and points that rested on it are reversed."""
+    cancelled = await cancellations.cancel(session, actor, delivery_id, body.reason, now=now)
+    return CancellationRead.model_validate(cancelled, from_attributes=True)
+
+
+@router.post("/{delivery_id}/reopening", responses=documented(NotFound, NotAMiss, WrongStatus))
+async def deliveries_reopen(delivery_id: UUID, actor: Recruiter, session: Session, response: Response) -> DeliveryRead:
+    """Open a closed miss again: its owner is to be won after all."""
+    return _tagged(response, actor, await recruitment.reopen(session, actor, delivery_id))
 
 
 def _tagged(response: Response, actor: Actor, delivery: Delivery) -> DeliveryRead:

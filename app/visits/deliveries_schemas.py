@@ -53,6 +53,23 @@ class Closing(Input):
     note: Reason | None = None
 
 
+class Cancellation(Input):
+    """Why a sale was cancelled."""
+
+    reason: Reason
+
+
+class CancellationRead(BaseModel):
+    """A cancelled sale."""
+
+    id: UUID
+    vin: str
+    dealer_code: str
+    delivered_on: date
+    reason: str
+    cancelled_at: datetime
+
+
 class DeliveryRead(BaseModel):
     """A delivery. Name and phone are kept of owners who have not joined; the phone is masked unless the reader cares
     for the owner."""

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from io import SEEK_END
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 from uuid import UUID
@@ -15,10 +16,10 @@ from pgqueuer.models import Job
 
 from app.audit import service as audit
 from app.audit.models import Action
-from app.core import workbooks
-from app.core.db import Database, insert_rows, new_id
-from app.core.problems import PayloadTooLarge
-from app.core.tabular import MOST_LINE, Rejection, Row, Unreadable, lines, rows_of
+from app.core import uploads, workbooks
+from app.core.db import Connection, Database, insert_rows, new_id
+from app.core.tabular import MOST_LINE, Rejection, Row, lines, rows_of
+from app.core.unreadable import Unreadable, row_fault
 from app.core.vault import Vault
 from app.settings import Settings
 from app.visits import deliveries_rules, queries
@@ -109,19 +110,12 @@ async def accept(
         PayloadTooLarge: more than the settings allow.
         TooManyImports: the owner's earlier ones wait still.
     """
-    job_id, limit_mib = new_id(), settings.upload_max_mib
+    job_id = new_id()
     async with db.transaction() as connection:
         # before the body is read, too
         await _require_few(connection, owner, 0, settings)
-    # a slow sender fills a file, not a transaction
-    with tempfile.SpooledTemporaryFile(max_size=_PIECE) as file:
-        size = 0
-        async for part in stream:
-            size += len(part)
-            if size > limit_mib << 20:
-                raise PayloadTooLarge(limit_mib=limit_mib)
-            file.write(part)
-        file.seek(0)
+    async with uploads.received(stream, settings.upload_max_mib) as file:
+        size = file.seek(0, SEEK_END)
         async with db.transaction() as connection:
             await _require_few(connection, owner, size, settings)
             await connection.execute(
@@ -131,16 +125,22 @@ async def accept(
                 job_id, owner, dealer_code, format, dry_run, size, now,
                 None if only_dealers is None else sorted(only_dealers), kind,
             )  # fmt: skip
-            for seq, piece in enumerate(iter(partial(file.read, _PIECE), b"")):
-                await connection.execute(
-                    "INSERT INTO import_chunk (job_id, seq, content) VALUES ($1, $2, $3)",
-                    job_id, seq, _sealed(db.vault, piece) if KINDS[kind].is_personal else piece,
-                )  # fmt: skip
+            await _keep(connection, job_id, file, db.vault if KINDS[kind].is_personal else None)
             await Queries(AsyncpgDriver(connection)).enqueue(
                 ENTRYPOINT, str(job_id).encode(), headers={} if most_fen is None else {"most_fen": str(most_fen)}
             )
             await audit.record(connection, Action.IMPORTED, "import_job", [job_id], changes={"bytes": (None, size)})
     return job_id
+
+
+async def _keep(connection: asyncpg.Connection, job_id: UUID, file: BinaryIO, vault: Vault | None) -> None:
+    """Write an upload's pieces, sealed if there is a vault."""
+    file.seek(0)
+    for seq, piece in enumerate(iter(partial(file.read, _PIECE), b"")):
+        await connection.execute(
+            "INSERT INTO import_chunk (job_id, seq, content) VALUES ($1, $2, $3)",
+            job_id, seq, _sealed(vault, piece) if vault else piece,
+        )  # fmt: skip
 
 
 async def _require_few(connection: asyncpg.Connection, owner: str, size: int, settings: Settings) -> None:
@@ -207,7 +207,7 @@ def _dealers_of(job: asyncpg.Record) -> frozenset[str] | None:
 def _rehearsable(rows: Iterator[Row]) -> Iterator[Row]:
     yield from islice(rows, MOST_REHEARSED)
     if next(rows, None) is not None:
-        raise Unreadable(f"more than {MOST_REHEARSED:,} rows: a dry run takes no more at once")
+        raise Unreadable("too_many_rehearsed", limit=MOST_REHEARSED)
 
 
 async def give_up(db: Database, job_id: UUID, now: datetime) -> None:
@@ -246,15 +246,18 @@ def _sealing(vault: Vault, note: Sink) -> Sink:
     return sealed
 
 
-def opened(vault: Vault, rejections: Sequence[Rejection]) -> list[Rejection]:
-    """The refused rows of a personal kind of import as they came."""
-    return [refused._replace(row=vault.open(refused.row.encode())) for refused in rejections]
+async def rejections(connection: Connection, vault: Vault, job_id: UUID, kind: str) -> list[Rejection]:
+    """A job's refused rows by line, as they came."""
+    rows = await queries.rejections(connection, job_id)
+    if not KINDS[kind].is_personal:
+        return rows
+    return [refused._replace(row=vault.open(refused.row.encode())) for refused in rows]
 
 
 def _rows(file: BinaryIO, format: str, kind: Kind, most_mib: int | None) -> Iterator[Row]:
     if format == "jsonl":
         return json_rows(file, kind, most_mib)
-    return rows_of(file, kind.columns, most_mib, optional=kind.extra)
+    return rows_of(file, kind.columns, most_mib, optional=[kind.extra] if kind.extra else [])
 
 
 def json_rows(file: BinaryIO, kind: Kind, most_mib: int | None = None) -> Iterator[Row]:
@@ -271,20 +274,20 @@ def json_rows(file: BinaryIO, kind: Kind, most_mib: int | None = None) -> Iterat
 def _json_row(number: int, text: bytes, kind: Kind) -> Row:
     raw = [text.decode(errors="replace")]
     if len(text) > MOST_LINE:
-        return Row(number, raw, f"longer than {MOST_LINE:,} bytes")
+        return Row(number, raw, row_fault("bytes", limit=MOST_LINE))
     try:
         values = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return Row(number, raw, f"not JSON: {error}")
+        return Row(number, raw, row_fault("json", fault=error))
     if not isinstance(values, dict):
-        return Row(number, raw, "must be a JSON object")
+        return Row(number, raw, row_fault("object"))
     values |= {name: "" for name in kind.optional if values.get(name) is None}
     extra = [kind.extra] if kind.extra is not None and values.get(kind.extra) is not None else []
     columns = [*kind.columns, *extra]
     if missing := [name for name in columns if name not in values]:
-        return Row(number, raw, f"lacks {', '.join(missing)}")
+        return Row(number, raw, row_fault("lacks", names=", ".join(missing)))
     if wrong := [name for name in columns if type(values[name]) not in (str, int, float)]:
-        return Row(number, raw, f"{', '.join(wrong)}: must be text or a number")
+        return Row(number, raw, row_fault("values", names=", ".join(wrong)))
     return Row(
         number,
         [value if isinstance(value := values[name], str) else orjson.dumps(value).decode() for name in columns],
@@ -297,9 +300,11 @@ def _progress(job_id: UUID, line: int) -> Sink:
         r = done.report
         updated = await connection.execute(
             """UPDATE import_job SET line = $2, read = read + $3, posted = posted + $4,
-                      already_known = already_known + $5, refused = refused + $6, points = points + $7
+                      already_known = already_known + $5, refused = refused + $6, points = points + $7,
+                      parked = parked + $9
                 WHERE id = $1 AND line = $8 AND status = 'running'""",
             job_id, done.last_line, r.read, r.posted, r.already_known, r.refused, r.points, line,
+            r.parked,
         )  # fmt: skip
         if updated != "UPDATE 1":
             raise Overtaken

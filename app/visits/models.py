@@ -12,7 +12,8 @@ from app.core.models import id_field, text_field, time_field
 class RepairOrder(SQLModel, table=True):
     """A closed workshop order as the dealer's system sent it; (dealer_code, order_no) names the document.
 
-    A corrected order, after its earning was reversed, is the next revision.
+    A corrected order, after its earning was reversed, is the next revision. `points` are what it earned by itself;
+    `rule_no` is the version of the one rule that gave them from nothing but this row (else the awards tell).
     """
 
     __tablename__ = "repair_order"
@@ -40,6 +41,7 @@ class RepairOrder(SQLModel, table=True):
     parts_fen: int = Field(sa_type=BigInteger)
     paid_fen: int = Field(sa_type=BigInteger)
     points: int = Field(sa_type=BigInteger)
+    rule_no: int | None = None
     received_at: datetime = time_field()
     cancelled_at: datetime | None = time_field(default=None)
 
@@ -68,6 +70,7 @@ class ImportJob(SQLModel, table=True):
     already_known: int = 0
     refused: int = 0
     points: int = Field(default=0, sa_type=BigInteger)
+    parked: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = time_field()
     finished_at: datetime | None = time_field(default=None)
 

@@ -1,6 +1,6 @@
 """The SQL of repair orders: raw asyncpg a chunk at a time, sessions to read; and who may see which."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from operator import itemgetter
 from typing import NamedTuple
@@ -15,9 +15,8 @@ from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor
 from app.core.db import Connection, insert_rows
 from app.core.problems import NotFound
-from app.core.tabular import Rejection
+from app.core.tabular import Rejection, Row
 from app.members.models import Ownership
-from app.points.ledger import BatchEarning
 from app.visits.models import RepairOrder
 from app.visits.rules import Order
 
@@ -84,23 +83,36 @@ async def known_orders(connection: Connection, documents: Sequence[tuple[str, st
 
 
 class Accepted(NamedTuple):
-    """An order as it enters the books, and what it earns, if anything."""
+    """An order as it enters the books, and whose it is, if an active member's."""
 
+    row: Row
     order: Order
     revision: int
     member_id: UUID | None
-    earning: BatchEarning | None
     mileage_km: int | None
 
 
-async def insert_orders(connection: asyncpg.Connection, accepted: Sequence[Accepted], now: datetime) -> None:
-    """Add orders; raises UniqueViolationError when another import was first."""
+class Earned(NamedTuple):
+    """What an order earned, and the one rule's version that its row is enough to explain, if it is."""
+
+    points: int = 0
+    rule_no: int | None = None
+
+
+_NOTHING = Earned()
+
+
+async def insert_orders(
+    connection: asyncpg.Connection, accepted: Sequence[Accepted], earned: Mapping[str, Earned],
+    now: datetime,
+) -> None:  # fmt: skip
+    """Add orders, and what each earned by its cause; raises UniqueViolationError when another import was first."""
     # in key order, so that two imports of one file wait for each other instead of locking crosswise
     records = [
-        (*order, revision, member_id, earning.points if earning else 0, now)
-        for order, revision, member_id, earning, _ in sorted(accepted, key=itemgetter(0))
+        (*order, revision, member_id, *earned.get(cause(order.dealer_code, order.order_no), _NOTHING), now)
+        for _, order, revision, member_id, _ in sorted(accepted, key=itemgetter(1))
     ]
-    columns = [*Order._fields, "revision", "member_id", "points", "received_at"]
+    columns = [*Order._fields, "revision", "member_id", *Earned._fields, "received_at"]
     await insert_rows(connection, "repair_order", columns, records)
 
 

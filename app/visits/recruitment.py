@@ -1,7 +1,7 @@
 """Recruitment: every miss stands under a person until its owner joins or it is closed with a reason; month plans."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,7 @@ from app.chapters import queries as chapters
 from app.chapters.models import Chapter
 from app.core.actors import Actor
 from app.core.clock import china_date, month_of
+from app.core.editing import require_version
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed, WrongStatus
 from app.members.problems import NoChapter
 from app.visits import deliveries_queries as queries
@@ -44,8 +45,7 @@ async def correct(
         WrongStatus: the miss is closed, and the body makes its owner no individual.
     """
     found = await delivery(session, actor, delivery_id, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     changes = body.model_dump(exclude_unset=True)
     if _OWNER & changes.keys():
         _correct_owner(found, changes)
@@ -81,16 +81,37 @@ async def close(session: AsyncSession, actor: Actor, delivery_id: UUID, body: Cl
     """
     if body.reason is MissReason.OTHER and body.note is None:
         raise InvalidPayload.at("/note", "missing")
-    found = await delivery(session, actor, delivery_id, locked=True)
-    state = state_of(found)
-    if state in {"joined", "none"}:
-        raise NotAMiss
-    if state == "closed":
-        raise WrongStatus(current="closed", allowed=["open"])
+    found = await _miss(session, actor, delivery_id, "open")
     found.miss_reason, found.miss_note = body.reason, body.note
     found.closed_at, found.closed_by = now, actor.subject
     found.version += 1
     await session.flush()
+    return found
+
+
+async def reopen(session: AsyncSession, actor: Actor, delivery_id: UUID) -> Delivery:
+    """Open a miss again that was closed: it stands under its consultant as before.
+
+    Raises:
+        NotFound.
+        NotAMiss: the owner joined, or is no individual.
+        WrongStatus: it is open.
+    """
+    found = await _miss(session, actor, delivery_id, "closed")
+    found.miss_reason = found.miss_note = found.closed_at = found.closed_by = None
+    found.version += 1
+    await session.flush()
+    return found
+
+
+async def _miss(session: AsyncSession, actor: Actor, delivery_id: UUID, state: Literal["open", "closed"]) -> Delivery:
+    """A miss in a state, locked for change."""
+    found = await delivery(session, actor, delivery_id, locked=True)
+    current = state_of(found)
+    if current in {"joined", "none"}:
+        raise NotAMiss
+    if current != state:
+        raise WrongStatus(current=current, allowed=[state])
     return found
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.chapters.models import Chapter
@@ -15,6 +16,7 @@ from app.core.clock import month_end
 from app.members.models import Application, Member
 from app.members.queries import applications_visible_to
 from app.members.rules import ApplicationStatus, Source
+from app.members.transfer_models import MemberPlace
 from app.visits.deliveries_models import Delivery, RecruitmentPlan
 
 
@@ -48,12 +50,30 @@ async def plans(session: AsyncSession, actor: Actor, month: date, *, after: str,
 
 
 async def recruits(session: AsyncSession, dealers: Sequence[str], month: date) -> dict[str, dict[Source, int]]:
-    """How many joined each chapter in a month, by where they came from."""
-    rows = await session.execute(
-        select(col(Member.dealer_code), col(Member.source), func.count())
-        .where(col(Member.dealer_code).in_(dealers), col(Member.joined_on).between(month, month_end(month)))
-        .group_by(col(Member.dealer_code), col(Member.source))
+    """How many joined each chapter in a month, wherever they are now, by where they came from.
+
+    The session has to read all chapters. Memberships merged since are one person's, who joined with the first.
+    """
+    earlier, other = aliased(MemberPlace), aliased(Member)
+    is_first = ~exists().where(
+        col(earlier.member_id) == col(MemberPlace.member_id), col(earlier.since) < col(MemberPlace.since)
     )
+    one_person = or_(
+        col(other.id) == col(Member.merged_into),
+        col(other.merged_into) == func.coalesce(col(Member.merged_into), col(Member.id)),
+    )
+    joined_before = exists().where(
+        one_person, tuple_(other.joined_on, other.id) < tuple_(col(Member.joined_on), col(Member.id))
+    )
+    rows = await session.execute(
+        select(col(MemberPlace.dealer_code), col(Member.source), func.count())
+        .join(Member, col(Member.id) == col(MemberPlace.member_id))
+        .where(
+            col(MemberPlace.dealer_code).in_(dealers), is_first, ~joined_before,
+            col(Member.joined_on).between(month, month_end(month)),
+        )
+        .group_by(col(MemberPlace.dealer_code), col(Member.source))
+    )  # fmt: skip
     found: dict[str, dict[Source, int]] = {}
     for dealer_code, source, count in rows:
         found.setdefault(str(dealer_code), {})[Source(source)] = count

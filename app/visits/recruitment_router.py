@@ -10,6 +10,7 @@ from sqlmodel import col
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Right
 from app.core.clock import china_date, month_of
+from app.core.db import unrestricted
 from app.core.http import (
     GUARDED,
     Cursor,
@@ -104,8 +105,10 @@ async def recruitment_plan(
     page = paged(rows, limit, lambda row: (row.dealer_code,))
     shown = rows[:limit]
     dealers = [row.dealer_code for row in shown]
-    recruits = await queries.recruits(session, dealers, month)
     delivered = await queries.delivered(session, dealers, month)
+    # who joined here may be another chapter's by now
+    await unrestricted(session)
+    recruits = await queries.recruits(session, dealers, month)
     items = [
         _progress(row, month, recruits.get(row.dealer_code, {}), delivered.get(row.dealer_code, (0, 0)))
         for row in shown

@@ -3,15 +3,11 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit import service as audit
-from app.audit.models import Action
 from app.chapters import queries as chapters
-from app.core import workbooks
-from app.core.actors import Actor, Reach, Right, Role
+from app.core.actors import Actor, Right
 from app.core.db import Database, raw
 from app.core.http import (
     GUARDED,
@@ -27,13 +23,13 @@ from app.core.http import (
     documented,
 )
 from app.core.paging import Page, decode_cursor, paged
-from app.core.problems import KeyConflict, NotFound, PayloadTooLarge
-from app.core.tabular import rejected_csv
+from app.core.problems import KeyConflict, NotFound
 from app.points.ledger import Request as LedgerRequest
 from app.points.problems import WalletClosed
+from app.visits import imports_router as imports
 from app.visits import jobs, queries, service
 from app.visits.models import RepairOrder
-from app.visits.problems import OrderConflict, OrderRefused, OrderTooLarge, TooManyImports, UnknownFormat
+from app.visits.problems import OrderConflict, OrderRefused, OrderTooLarge
 from app.visits.rules import COLUMNS
 from app.visits.schemas import CancellationCreate, ImportRead, OrderCreate, OrderRead, OrderSearch
 
@@ -44,18 +40,6 @@ Reader = Annotated[Actor, Depends(Requires(Right.ORDERS_READ))]
 Watcher = Annotated[Actor, Depends(Requires(Right.ORDERS_WRITE, Right.AUDIT_READ))]
 Exporter = Annotated[Actor, Depends(Requires(Right.ORDERS_WRITE, Right.AUDIT_READ, also=Right.RECORDS_EXPORT))]
 Canceller = Annotated[Actor, Depends(Requires(Right.ORDERS_CANCEL))]
-
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {"schema": {"type": "string"}, "example": ",".join(COLUMNS)},
-            "application/gzip": {"schema": {"type": "string", "format": "binary"}},
-            workbooks.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
-            "application/x-ndjson": {"schema": {"type": "string"}},
-        },
-    }
-}
 
 
 @router.post(
@@ -103,55 +87,27 @@ async def _page(
 
 
 @router.post(
-    "/imports",
-    status_code=202,
-    response_model=ImportRead,
-    responses=documented(PayloadTooLarge, UnknownFormat, TooManyImports),
-    openapi_extra=UPLOAD,
-)
+    "/imports", status_code=202, response_model=ImportRead, responses=imports.TAKEN,
+    openapi_extra=imports.upload(COLUMNS),
+)  # fmt: skip
 async def orders_import(
     request: Request, actor: Sender, db: Db, settings: Config, now: Now, dry_run: DryRun = False
 ) -> dict[str, Any]:
     """Take in a file of orders (CSV, gzipped or not, or JSON lines), streamed; the answer is the job to ask after."""
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type not in jobs.FORMATS:
-        raise UnknownFormat
-    job_id = await jobs.accept(
-        db, request.stream(), format=jobs.FORMATS[media_type], owner=actor.subject, dealer_code=actor.dealer_code,
-        only_dealers=await chapters.reached(db.pool, actor), dry_run=dry_run,
-        most_fen=service.most_fen(actor, settings.order_max_fen), settings=settings, now=now,
-    )  # fmt: skip
-    return dict(await queries.job(db.pool, job_id))
+    most_fen = service.most_fen(actor, settings.order_max_fen)
+    return await imports.take(request, actor, db, settings, now, jobs.ORDERS, dry_run=dry_run, most_fen=most_fen)
 
 
 @router.get("/imports/{job_id}", response_model=ImportRead, responses=documented(NotFound))
 async def orders_import_read(job_id: UUID, actor: Watcher, session: Session) -> dict[str, Any]:
     """How far an import is; one's own, headquarters sees all."""
-    return dict(await _job(await raw(session), actor, job_id))
+    return dict(await imports.read(await raw(session), actor, job_id, jobs.ORDERS))
 
 
-@router.get(
-    "/imports/{job_id}/rejected.csv",
-    response_class=Response,
-    responses=documented(NotFound) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-)
-async def orders_import_rejected(job_id: UUID, actor: Exporter, session: Session) -> Response:
+@router.get("/imports/{job_id}/rejected.csv", response_class=Response, responses=imports.REJECTED)
+async def orders_import_rejected(job_id: UUID, actor: Exporter, session: Session, db: Db) -> Response:
     """An import's refused rows with line and reason, to mend and send again."""
-    connection = await raw(session)
-    await _job(connection, actor, job_id)
-    rows = await queries.rejections(connection, job_id)
-    await audit.record(connection, Action.EXPORTED, "import_job", [job_id], changes={"rows": (None, len(rows))})
-    return Response(
-        rejected_csv(rows),
-        media_type="text/csv",
-        headers={"Content-Disposition": 'attachment; filename="rejected.csv"'},
-    )
-
-
-async def _job(connection: asyncpg.Connection, actor: Actor, job_id: UUID) -> asyncpg.Record:
-    is_headquarters = actor.reach is Reach.ALL and actor.role is not Role.API_CLIENT
-    owner = None if is_headquarters else actor.subject
-    return await queries.job(connection, job_id, owner, await chapters.reached(connection, actor))
+    return await imports.rejected(session, db.vault, actor, job_id, jobs.ORDERS)
 
 
 @router.get("/{dealer_code}/{order_no:path}", response_model=OrderRead, responses=documented(NotFound))

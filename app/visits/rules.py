@@ -1,5 +1,6 @@
 """What a repair order must look like: pure, no I/O. Source: docs/imports.md."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -13,6 +14,7 @@ KINDS = frozenset({"maintenance", "repair"})
 _CHINA_OFFSET = timedelta(hours=8)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=CHINA)
 _MOST_FEN = 10**12
+_is_fen = re.compile(r"[0-9]{1,12}").fullmatch
 
 
 class Order(NamedTuple):
@@ -41,10 +43,9 @@ def parse_order(cells: Sequence[str], now: datetime) -> Order | str:
     moment = _parse_moment(closed_at, now)
     if isinstance(moment, str):
         return moment
-    fen = [_parse_fen(name, value) for name, value in zip(COLUMNS[5:], amounts, strict=True)]
-    if faults := [value for value in fen if isinstance(value, str)]:
-        return "; ".join(faults)
-    labour, parts, paid = (int(value) for value in fen)
+    if not all(map(_is_fen, amounts)):
+        return _fen_fault(amounts)
+    labour, parts, paid = map(int, amounts)
     if paid > labour + parts:
         return f"paid_fen: {paid} is more than labour_fen + parts_fen = {labour + parts}"
     if fault := _mileage_fault(cells):
@@ -80,7 +81,10 @@ def _parse_moment(text: str, now: datetime) -> tuple[datetime, date] | str:
     return at, (at if offset == _CHINA_OFFSET else at.astimezone(CHINA)).date()
 
 
-def _parse_fen(name: str, text: str) -> int | str:
-    if text.isascii() and text.isdigit() and len(text) <= 12:
-        return int(text)
-    return f"{name}: {text!r} must be whole fen, 0 to {_MOST_FEN - 1}, without sign or fraction"
+def _fen_fault(amounts: Sequence[str]) -> str:
+    named = zip(COLUMNS[5:], amounts, strict=True)
+    return "; ".join(
+        f"{name}: {text!r} must be whole fen, 0 to {_MOST_FEN - 1}, without sign or fraction"
+        for name, text in named
+        if not _is_fen(text)
+    )

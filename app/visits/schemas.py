@@ -75,5 +75,6 @@ class ImportRead(BaseModel):
     already_known: int
     refused: int
     points: int
+    parked: int = Field(description="earnings of posted orders that wait for a person; their rows say why")
     created_at: datetime
     finished_at: datetime | None

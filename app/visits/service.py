@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
-from uuid import UUID
 
 import asyncpg
 
@@ -16,18 +15,23 @@ from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach, Role
 from app.core.db import Database
 from app.core.problems import NotFound
-from app.core.tabular import Rejection, Report, Row, Unreadable
-from app.earning import service as earning
-from app.earning.service import OrderRules
+from app.core.tabular import Rejection, Report, Row
+from app.core.unreadable import Unreadable
+from app.earning import awards, limits, tiers
+from app.earning import book as books
+from app.earning.awards import Kept
+from app.earning.book import Book
+from app.earning.book import Judged as Earning
 from app.members import vehicle_queries as vehicles
 from app.members.vehicle_queries import WorkshopReading
 from app.points import ledger
 from app.points import queries as points
-from app.points.ledger import BatchEarning, Request
-from app.visits import queries
+from app.points.ledger import Request
+from app.visits import earnings, queries
 from app.visits.problems import OrderConflict, OrderRefused, OrderTooLarge
 from app.visits.queries import Accepted, Known, Owner
 from app.visits.rules import COLUMNS, Order, mileage_km, parse_order
+from app.visits.tiers import MEASURES
 
 CHUNK = 5_000
 MOST_REFUSED = 10_000
@@ -37,9 +41,13 @@ _ATTEMPTS = 5
 
 
 class OrderReport(Report):
-    """What became of a file of orders; `points` were earned by those posted (earning 0 counts as posted)."""
+    """What became of a file of orders; `points` were earned by those posted (earning 0 counts as posted).
+
+    `parked` earnings of posted orders wait for a person: a budget was used up, a rule failed or asks for a review.
+    """
 
     points: int = 0
+    parked: int = 0
 
     def add(self, other: "OrderReport") -> None:
         """Count another chunk's rows in."""
@@ -87,21 +95,21 @@ async def import_orders(
     Raises:
         Unreadable: the file ended in damage, or too much was refused; the chunks before that are posted.
     """
-    books = _Books(db, await earning.order_rules(db.pool), actor, now, sink, dry_run)
+    writer = _Books(db, await books.book(db.pool), actor, now, sink, dry_run)
     report, rejections = OrderReport(), list[Rejection]()
     in_flight: deque[Flight] = deque()
     try:
         for chunk in _chunks(iter(rows)):
             # three at once: the database posts one chunk and has received the next while this one is read and matched
-            judged = _judge(chunk, books.rules, now, only_dealers, most_fen)
-            prepared = await books.prepare(judged, in_flight)
+            judged = _judge(chunk, writer.book, now, only_dealers, most_fen)
+            prepared = await writer.prepare(judged, in_flight)
             under_way = (prepared, *(flight.prepared for flight in in_flight))
-            refused = len(rejections) + sum(len(one.done.rejections) for one in under_way)
+            refused = report.refused + sum(one.done.report.refused for one in under_way)
             if most_refused is not None and refused > most_refused:
-                raise Unreadable(f"more than {MOST_REFUSED:,} rows refused: none posted from line {chunk[0].line} on")
+                raise Unreadable("too_many_refused", limit=MOST_REFUSED, line=chunk[0].line)
             if len(in_flight) == 2:
                 _count(await in_flight.popleft().written, report, rejections)
-            in_flight.append(Flight(prepared, await books.hand_over(prepared, tuple(in_flight))))
+            in_flight.append(Flight(prepared, await writer.hand_over(prepared, tuple(in_flight))))
     finally:
         for done in await asyncio.gather(*(flight.written for flight in in_flight)):
             _count(done, report, rejections)
@@ -119,7 +127,7 @@ def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _judge(
-    chunk: Sequence[Row], rules: OrderRules, now: datetime, only_dealers: frozenset[str] | None, most_fen: int | None
+    chunk: Sequence[Row], book: Book, now: datetime, only_dealers: frozenset[str] | None, most_fen: int | None
 ) -> Judged:
     orders: list[tuple[Row, Order]] = []
     rejections: list[Rejection] = []
@@ -127,7 +135,7 @@ def _judge(
         order = row.fault or parse_order(row.cells, now)
         if isinstance(order, str):
             rejections.append(Rejection.of(row, order))
-        elif not rules.knows(order.dealer_code):
+        elif not book.knows(order.dealer_code):
             rejections.append(Rejection.of(row, f"dealer_code: there is no dealer {order.dealer_code!r}"))
         elif only_dealers is not None and order.dealer_code not in only_dealers:
             own = ", ".join(sorted(only_dealers))
@@ -144,6 +152,7 @@ class Prepared(NamedTuple):
 
     judged: Judged
     accepted: list[Accepted]
+    earning: list[Earning]
     known: dict[Document, Known]
     done: Done
 
@@ -162,17 +171,8 @@ class _Stale(Exception):
 class _Books:
     """Matches chunks and writes them, each in one transaction."""
 
-    def __init__(
-        self, db: Database, rules: OrderRules, actor: str, now: datetime, sink: Sink | None, dry_run: bool
-    ) -> None:
-        self.db, self.rules, self.actor, self.now, self.sink, self.dry_run = (
-            db,
-            rules,
-            actor,
-            now,
-            sink,
-            dry_run,
-        )
+    def __init__(self, db: Database, book: Book, actor: str, now: datetime, sink: Sink | None, dry_run: bool) -> None:
+        self.db, self.book, self.actor, self.now, self.sink, self.dry_run = db, book, actor, now, sink, dry_run
 
     async def prepare(self, judged: Judged, in_flight: Iterable[Flight]) -> Prepared:
         """Match a chunk; `in_flight` are chunks still being written, whose orders the database may not show yet."""
@@ -193,7 +193,7 @@ class _Books:
                 rejections.append(Rejection.of(row, f"vin: {order.vin} is not known"))
             elif first is None or (not first.stands and order not in first.revisions):
                 revision, earlier = (first.revision + 1, first.revisions) if first else (1, ())
-                accepted.append(self._accept(order, revision, owners[order.vin], mileage_km(row.cells)))
+                accepted.append(_accept(row, order, revision, owners[order.vin]))
                 known[document] = Known(order, revision, True, (*earlier, order))
             elif first.order == order or not first.stands:
                 # also what was taken out of the books: an old file sent again does not bring it back
@@ -201,27 +201,9 @@ class _Books:
             else:
                 rejections.append(Rejection.of(row, _conflict(first.order, order)))
         report.posted, report.refused = len(accepted), len(rejections)
-        report.points = sum(entry.earning.points for entry in accepted if entry.earning)
-        return Prepared(judged, accepted, known, Done(report, rejections, judged.last_line))
-
-    def _accept(self, order: Order, revision: int, owners: list[Owner], km: int | None) -> Accepted:
-        on = order.business_date
-        for member_id, is_active, since, until in owners:
-            if since <= on and (until is None or on <= until):
-                earning = self._earning(order, revision, member_id) if is_active else None
-                return Accepted(order, revision, member_id if is_active else None, earning, km)
-        return Accepted(order, revision, None, None, km)
-
-    def _earning(self, order: Order, revision: int, member_id: UUID) -> BatchEarning | None:
-        rule = self.rules.rule(order.dealer_code, order.business_date)
-        points = rule.points(order.paid_fen)
-        if points == 0:
-            return None
-        return BatchEarning(
-            member_id, points, rule.funder(order.dealer_code), order.dealer_code,
-            queries.cause(order.dealer_code, order.order_no), revision, order.business_date,
-            rule.expires_on(order.business_date),
-        )  # fmt: skip
+        async with self.db.connection() as connection:
+            earning = await earnings.judged(connection, self.book, accepted)
+        return Prepared(judged, accepted, earning, known, Done(report, rejections, judged.last_line))
 
     async def hand_over(self, prepared: Prepared, before: Sequence[Flight]) -> asyncio.Task[Done]:
         """Send a chunk to the database; the task answered posts it after those before it, and ends with the commit."""
@@ -246,32 +228,64 @@ class _Books:
 
     async def _write_once(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
         async with self.db.transaction(undo=self.dry_run) as connection:
-            await self._post(connection, prepared, before, sent)
-        return prepared.done
+            return await self._post(connection, prepared, before, sent)
 
     async def _post(
         self, connection: asyncpg.Connection, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]
-    ) -> None:
-        await queries.insert_orders(connection, prepared.accepted, self.now)
-        await ledger.stage_batch(connection, [entry.earning for entry in prepared.accepted if entry.earning])
+    ) -> Done:
+        judged = prepared.earning
+        if limits.is_limited(judged):
+            # a limit is judged when all before it is posted, and keeps others waiting until the commit
+            await _landed(before)
+            judged = await limits.within_limits(connection, judged)
+        given = earnings.given(judged)
+        await queries.insert_orders(connection, prepared.accepted, given.earned, self.now)
+        await ledger.stage_batch(connection, [lot.earning for lot in given.lots if lot.points])
         sent()
-        for flight in before:
-            await asyncio.shield(flight.written)
+        await _landed(before)
         if await ledger.earn_staged(connection, actor=self.actor, now=self.now):
             raise _Stale
+        await awards.keep(connection, given.on_record, self.now)
+        visitors = {one.member_id for one in prepared.accepted if one.member_id is not None}
+        await tiers.rise(connection, MEASURES, visitors, self.now)
+        kept = awards.kept(judged)
+        await awards.keep_cases(connection, kept, self.now)
         await self._note_mileages(connection, prepared.accepted)
+        done = _posted(prepared, kept, given)
         if self.sink is not None:
-            await self.sink(connection, prepared.done)
+            await self.sink(connection, done)
+        return done
 
     async def _note_mileages(self, connection: asyncpg.Connection, accepted: Sequence[Accepted]) -> None:
         # last of all: from here on the cars are locked, and no chunk waits for one that has locked some
         read = [
             WorkshopReading(order.vin, km, order.business_date, f"{queries.cause(*order[:2])}#{revision}")
-            for order, revision, _, _, km in accepted
+            for _, order, revision, _, km in accepted
             if km is not None
         ]
         if read:
             await vehicles.note_workshop(connection, read, actor=self.actor, now=self.now)
+
+
+def _accept(row: Row, order: Order, revision: int, owners: Iterable[Owner]) -> Accepted:
+    on, km = order.business_date, mileage_km(row.cells)
+    for member_id, is_active, since, until in owners:
+        if since <= on and (until is None or on <= until):
+            return Accepted(row, order, revision, member_id if is_active else None, km)
+    return Accepted(row, order, revision, None, km)
+
+
+async def _landed(before: Iterable[Flight]) -> None:
+    for flight in before:
+        await asyncio.shield(flight.written)
+
+
+def _posted(prepared: Prepared, kept: Sequence[Kept], given: earnings.Earnings) -> Done:
+    report, rejections, last_line = prepared.done
+    notes = earnings.notes(kept, prepared.accepted)
+    points = sum(one.points for one in given.earned.values())
+    counted = report.model_copy(update={"points": points, "parked": len(notes)})
+    return Done(counted, [*rejections, *notes], last_line)
 
 
 def _conflict(first: Order, second: Order) -> str:
@@ -302,7 +316,7 @@ async def record_order(db: Database, row: Row, *, actor: Actor, now: datetime, l
     if most is not None and int(row.cells[COLUMNS.index("paid_fen")]) > most:
         raise OrderTooLarge(limit_fen=most)
     report, rejections = await import_orders(db, [row], actor=actor.subject, now=now)
-    if not rejections:
+    if report.refused == 0:
         return report.posted == 1
     document = (row.cells[0], row.cells[1])
     known = document in await queries.known_orders(db.pool, [document])
@@ -324,5 +338,7 @@ async def cancel_order(db: Database, dealer_code: str, order_no: str, reason: st
         cause = queries.cause(dealer_code, order_no)
         documents = [f"{cause}#{revision}" for revision in await queries.revisions(connection, dealer_code, order_no)]
         await vehicles.withdraw_workshop(connection, documents, actor=request.actor, now=request.now)
+        await awards.reverse(connection, cause, reason=reason, request=request)
+        # what one simple rule gave has no award on record
         if (earned := await points.live_earning(connection, cause)) is not None:
             await ledger.reverse(connection, *earned, cause=cause, reason=reason, request=request)

@@ -8,29 +8,24 @@ from typing import Any
 
 import asyncpg
 import pytest
-from typer.testing import CliRunner
 
-from app import cli
+from app.cli import keys
 from app.core.origin import origin
-from tests.api import DATA_KEY
-from tests.test_cli import DEALERS
+from tests.cli.files import DEALERS
+from tests.command import Command, invoke
 
 
 @pytest.fixture(autouse=True)
-def _as_mia(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
-    monkeypatch.setenv("CLUB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("CLUB_DATA_KEYS", DATA_KEY)
-    monkeypatch.delenv("CLUB_SECRET", raising=False)
+def _as_mia(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "mia")
 
 
 def club(*arguments: str, typed: str = "") -> str:
     before = origin.get()
-    result = CliRunner().invoke(cli.app, arguments, input=typed)
+    result = invoke(*arguments, typed=typed)
     assert result.exit_code == 0, result.output
     assert origin.get() is before
-    return result.stdout
+    return str(result.stdout)
 
 
 def trail(dsn: str, operation: str) -> list[dict[str, Any]]:
@@ -63,7 +58,7 @@ def test_an_account_and_a_token_for_it(dsn: str):
 
 def test_a_token_for_nobody(dsn: str):
     before = len(trail(dsn, "club token"))
-    assert CliRunner().invoke(cli.app, ["token", "13912345678"]).exit_code == 1
+    assert invoke("token", "13912345678").exit_code == 1
     assert len(trail(dsn, "club token")) == before
 
 
@@ -101,8 +96,8 @@ def test_a_rotation_that_failed_is_none(dsn: str, monkeypatch: pytest.MonkeyPatc
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cli, "rotate_secret", full)
-    result = CliRunner().invoke(cli.app, ["rotate-key"])
+    monkeypatch.setattr(keys, "rotate_secret", full)
+    result = invoke("rotate-key")
     assert (result.exit_code, "No space left on device" in result.stderr) == (1, True)
     assert len(trail(dsn, "club rotate-key")) == before
 

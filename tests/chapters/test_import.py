@@ -10,7 +10,8 @@ from app.chapters import queries
 from app.chapters.imports import COLUMNS, import_dealers
 from app.chapters.rules import is_dealer_code
 from app.core.db import Database
-from app.core.tabular import Rejection, Report, Unreadable, open_rows
+from app.core.tabular import Rejection, Report, open_rows
+from app.core.unreadable import Unreadable
 from tests.now import NOW
 
 SHIPPED = Path(__file__).parents[2] / "app" / "demo" / "data" / "dealers.csv.gz"

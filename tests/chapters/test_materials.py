@@ -1,12 +1,16 @@
 """Materials from headquarters: asked for, approved out of a stock, shipped and received."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from itertools import count, product
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from app.chapters.materials_rules import REQUEST_TRANSITIONS, RequestStatus
+from app.chapters.verify import CHECKS
 from app.core.actors import Role
 from app.core.problems import WrongStatus
 from app.core.transitions import require_step
@@ -18,6 +22,14 @@ SHIPMENT = {"carrier": "顺丰", "tracking_no": "SF1234567890"}
 REASON = {"reason": "说明"}
 NOTHING = "00000000-0000-0000-0000-000000000009"
 _names = count(1)
+
+
+@pytest.fixture
+async def owner(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """The database's owner."""
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
 
 
 async def stocked(shop: Shop, stock: int) -> str:
@@ -70,6 +82,74 @@ async def test_from_asking_to_receipt(shop: Shop):
     assert {line["material_id"]: line["received"] for line in got["lines"]} == {cups: 3, flags: 5}
     assert (await shop.get(request, shop.director))[1] == got
     assert (await stock(shop, cups), await stock(shop, flags)) == (6, 0)
+
+
+async def test_less_is_approved(shop: Shop):
+    cups, flags, caps = [await stocked(shop, 5) for _ in range(3)]
+    request = await asked(shop, (cups, 9), (flags, 2), (caps, 3))
+    less = [{"material_id": cups, "quantity": 4}, {"material_id": caps, "quantity": 0}]
+    status, problem = await shop.post(f"{request}/approval", {"differing": less}, shop.hq)
+    assert (status, pointers(problem)) == (422, [("/reason", "missing")])
+    assert (await shop.get(request, shop.hq))[1]["status"] == "asked"
+    status, approved = await shop.post(f"{request}/approval", {"differing": less, "reason": "库存不足"}, shop.hq)
+    assert (status, approved["status"], approved["reason"]) == (200, "approved", "库存不足")
+    assert {line["material_id"]: line["approved"] for line in approved["lines"]} == {cups: 4, flags: 2, caps: 0}
+    assert [await stock(shop, one) for one in (cups, flags, caps)] == [1, 3, 5]
+    assert (await shop.post(f"{request}/shipment", SHIPMENT, shop.hq))[0] == 200
+    _, got = await shop.post(f"{request}/receipt", {}, shop.director)
+    assert {line["material_id"]: line["received"] for line in got["lines"]} == {cups: 4, flags: 2, caps: 0}
+
+
+async def test_less_that_was_promised_goes_back(shop: Shop):
+    cups = await stocked(shop, 5)
+    request = await asked(shop, (cups, 5))
+    less = {"differing": [{"material_id": cups, "quantity": 2}], "reason": "库存不足"}
+    assert (await shop.post(f"{request}/approval", less, shop.hq))[0] == 200
+    assert await stock(shop, cups) == 3
+    assert (await shop.post(f"{request}/withdrawal", REASON, shop.director))[0] == 200
+    assert await stock(shop, cups) == 5
+
+
+@pytest.mark.parametrize(
+    ("quantity", "fault"),
+    [(6, ("/differing/0/quantity", "less_than_equal")), (0, ("/differing", "approval_empty"))],
+)
+async def test_what_cannot_be_approved(shop: Shop, quantity: int, fault: tuple[str, str]):
+    cups, other = await stocked(shop, 9), await stocked(shop, 9)
+    request = await asked(shop, (cups, 5))
+    body: dict[str, Any] = {"differing": [{"material_id": cups, "quantity": quantity}], "reason": "说明"}
+    status, problem = await shop.post(f"{request}/approval", body, shop.hq)
+    assert (status, pointers(problem)) == (422, [fault])
+    for named, code in (([other], "unknown_material"), ([cups, cups], "material_repeated")):
+        body["differing"] = [{"material_id": one, "quantity": 1} for one in named]
+        status, problem = await shop.post(f"{request}/approval", body, shop.hq)
+        assert (status, pointers(problem)) == (422, [(f"/differing/{len(named) - 1}/material_id", code)])
+    assert (await shop.get(request, shop.hq))[1]["status"] == "asked"
+    assert await stock(shop, cups) == 9
+
+
+@pytest.mark.parametrize(
+    ("tampering", "check"),
+    [
+        ("UPDATE material SET stock = stock + 1 WHERE id = $1", "stock-is-movements"),
+        ("UPDATE material_request_line SET approved = 1 WHERE material_id = $1", "requests-moved-once"),
+        ("UPDATE material_movement SET change = change - 1 WHERE material_id = $1", "requests-moved-once"),
+    ],
+)
+async def test_verify_finds_what_does_not_add_up(
+    shop: Shop, owner: asyncpg.Connection, tampering: str, check: str
+) -> None:
+    cups = await stocked(shop, 5)
+    assert (await shop.post(f"{await asked(shop, (cups, 2))}/approval", None, shop.hq))[0] == 200
+    assert not [line for one in CHECKS for line in await one.run(owner)]
+    change = owner.transaction()
+    await change.start()
+    try:
+        await owner.execute(tampering, UUID(cups))
+        found = {one.name: await one.run(owner) for one in CHECKS}
+        assert any(cups in line for line in found[check])
+    finally:
+        await change.rollback()
 
 
 async def test_what_was_promised_goes_back(shop: Shop):

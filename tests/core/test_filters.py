@@ -235,6 +235,8 @@ def test_anything_is_read_or_refused(tree: object) -> None:
     [
         (ACTIVE, "会员状态为有效", "status is active"),
         (where("status", "none_of", ["active", "left"]), "会员状态不为有效或已退会", "status is not active or left"),
+        (where("joined_on", "is", {"days_ago": 0}), "入会日期为今天", "day of joining is today"),
+        (where("name", "contains", "伟"), "姓名含“伟”", "name contains “伟”"),
         (where("name", "starts_with", "张"), "姓名以“张”开头", "name starts with “张”"),
         (where("joined_on", "at_least", {"months_ago": 6}), "入会日期不早于6 个月前",
          "day of joining is not before 6 months ago"),

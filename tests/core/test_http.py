@@ -11,8 +11,9 @@ from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
 from app.core import catalogue, http
+from app.core.answers import install
 from app.core.catalogue import Language
-from app.core.http import install, version_of
+from app.core.http import version_of
 from app.core.problems import NotFound, PreconditionFailed
 from tests.api import Api
 from tests.shop import Shop, pointers, problem

@@ -5,6 +5,7 @@ from datetime import date
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 from alembic import command
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -12,6 +13,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from app.core import migrations
 from app.core.db import connect, engine_options
 from app.core.vault import Vault, fresh_key
+from app.earning import examples
+from app.earning.definitions import Definition, clash, stored
 from tests.conftest import with_database
 
 LOT = """
@@ -170,5 +173,46 @@ async def test_phone_numbers_are_sealed(empty: str) -> None:
                 " FROM application WHERE phone_index = $2",
                 vault.seal(again), vault.index(again),
             )  # fmt: skip
+    finally:
+        await owner.close()
+
+
+ORDER_RULES = """
+INSERT INTO region (code, name) VALUES ('HZ', 'Hangzhou');
+INSERT INTO order_rule (id, region_code, valid_from, points_per_yuan, expiry_months, funding) VALUES
+  (gen_random_uuid(), 'HZ', '2025-05-01', 1, 24, 'dealer'),
+  (gen_random_uuid(), 'HZ', '2026-01-01', 2, 12, 'dealer'),
+  (gen_random_uuid(), NULL, '2026-03-01', 3, 36, 'hq');
+"""
+CONVERTED = """
+SELECT code, v.version, v.valid_from, v.valid_until, definition FROM rule JOIN rule_version v ON v.rule_id = rule.id
+ ORDER BY code, v.version
+"""
+
+
+async def test_rules_for_orders_become_rules_like_any_other(empty: str) -> None:
+    await upgrade(empty, "0027")
+    owner = await connect(empty, role=None)
+    try:
+        await owner.execute(ORDER_RULES)
+        await upgrade(empty, "0028")
+        rows = await owner.fetch(CONVERTED)
+        assert [tuple(row)[:4] for row in rows] == [
+            ("orders", 1, date(2000, 1, 1), date(2026, 2, 28)),
+            ("orders", 2, date(2026, 3, 1), None),
+            ("orders-hz", 1, date(2025, 5, 1), date(2025, 12, 31)),
+            ("orders-hz", 2, date(2026, 1, 1), None),
+        ]
+        definitions = [Definition.model_validate_json(row["definition"]) for row in rows]
+        assert [examples.faults(one, None) for one in definitions] == [[], [], [], []]
+        assert [one.amount for one in definitions] == [
+            "event.paid_fen / 100", "event.paid_fen / 100 * 3", "event.paid_fen / 100", "event.paid_fen / 100 * 2",
+        ]  # fmt: skip
+        # as it would be kept today, to the letter
+        assert [stored(one) for one in definitions] == [orjson.loads(row["definition"]) for row in rows]
+        general, _, region, _ = definitions
+        assert (general.condition, region.condition) == ("true", 'dealer.region == "HZ"')
+        assert (general.funders[0].party, region.funders[0].party) == ("hq", "dealer")
+        assert clash(general, region) is None
     finally:
         await owner.close()

@@ -13,13 +13,13 @@ from app.core.tabular import (
     MOST_LINE,
     Rejection,
     Row,
-    Unreadable,
     csv_rows,
     joined,
     open_rows,
     rejected_csv,
     write_rejected,
 )
+from app.core.unreadable import Unreadable
 
 COLUMNS = ("a", "b")
 
@@ -127,7 +127,7 @@ def test_a_rejection_keeps_what_tells_it_apart():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "the file is empty, or its first line is; it must name a, b"),
+        (b"", "the file is empty, or its first row is; it must name a, b"),
         (b"a,c\n1,2\n", r"lacks the column\(s\) b"),
         (gzip.compress(b"a,b\n" + b"1,2\n" * 9_000)[:-9], "damaged gzip"),
         (b"\x1f\x8bnot gzip at all", "damaged gzip"),

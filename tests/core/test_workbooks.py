@@ -11,7 +11,8 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from app.core import workbooks
-from app.core.tabular import MOST_BLANK, MOST_LINE, Row, Unreadable, rows_of
+from app.core.tabular import MOST_BLANK, MOST_LINE, Row, rows_of
+from app.core.unreadable import Unreadable
 
 COLUMNS = ("a", "b")
 
@@ -64,7 +65,7 @@ def test_spoilt_rows_are_told_apart():
         (lambda book: book.active.merge_cells("A2:B3"), "the cells A2:B3 are merged: unmerge them"),
         (lambda book: book.active.append(["x", "=A1&1"]), "cell B3 holds a formula: paste the values"),
         (lambda book: book.create_sheet("Other"), r"has 2 sheets \(Sheet, Other\): leave the one to import"),
-        (lambda book: book.active.delete_rows(1, 2), "first row is empty; it must name a, b"),
+        (lambda book: book.active.delete_rows(1, 2), "its first row is; it must name a, b"),
         (lambda book: book.active.delete_cols(1), r"lacks the column\(s\) a"),
     ],
 )

@@ -19,5 +19,5 @@ async def test_books_with_other_members_are_left_alone(dsn: str, database: Datab
     assert (await import_members(database, iter([own]), now=NOW))[0].posted == 1
     with pytest.raises(ForeignBooks, match="members of its own"):
         await past.run(dsn, SETTINGS, Console(file=io.StringIO()))
-    for table in ("dealer", "account", "order_rule", "ledger.posting"):
+    for table in ("dealer", "account", "ledger.posting"):
         assert await database.pool.fetchval(f"SELECT count(*) FROM {table}") == 0

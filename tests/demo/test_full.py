@@ -13,6 +13,7 @@ from app.core.db import Database
 from app.demo import full, full_network
 from app.demo.full import Network
 from app.members.rules import parse_mobile, parse_vin
+from app.referrals import figures as referrals
 from app.reports import service as reports
 from app.reports.schemas import Figures
 from app.wiring import verify
@@ -142,3 +143,14 @@ async def test_taken_up_again_it_changes_nothing(loaded: Database):
     before = await loaded.pool.fetch(sums)
     await full_network.load(SETTINGS, Console(file=io.StringIO()), loaded, FIRST, LAST)
     assert await loaded.pool.fetch(sums) == before
+
+
+async def test_the_published_referral_purchases_come_out(loaded: Database):
+    report = referrals.network(await referrals.counted(loaded.pool, LAST), LAST, None)
+    assert report.national is not None
+    assert (report.national.cumulative, report.regions["SH"].cumulative) == (1_749, 298)
+    assert sum(region.cumulative for region in report.regions.values()) == 1_749
+    before = referrals.network(await referrals.counted(loaded.pool, BEFORE), BEFORE, None)
+    assert before.national is not None
+    assert before.national.cumulative + report.national.month == 1_749
+    assert await loaded.pool.fetchval("SELECT count(*) FROM referral WHERE status <> 'delivered'") == 0

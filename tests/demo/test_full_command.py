@@ -6,12 +6,11 @@ from uuid import uuid4
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from app import cli, demo
-from tests.api import DATA_KEY
-from tests.conftest import with_database
-from tests.test_cli import Command, execute
+from app.cli import opening
+from tests.command import Command, invoke, surround
+from tests.conftest import execute, with_database
 
 NAME = f"club_test_{uuid4().hex[:12]}"
 
@@ -19,11 +18,9 @@ NAME = f"club_test_{uuid4().hex[:12]}"
 @pytest.fixture
 def command(dsn: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs a command on the module's server, where the full-size network's database has a name of its own."""
-    monkeypatch.setattr(cli, "FULL_DATABASE", NAME)
-    monkeypatch.setenv("CLUB_DATABASE_URL", dsn)
-    monkeypatch.setenv("CLUB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("CLUB_DATA_KEYS", DATA_KEY)
-    yield lambda *arguments: CliRunner().invoke(cli.app, list(map(str, arguments)))
+    monkeypatch.setattr(opening, "FULL_DATABASE", NAME)
+    surround(monkeypatch, dsn, tmp_path / "data")
+    yield invoke
     execute(dsn, f'DROP DATABASE IF EXISTS "{NAME}" WITH (FORCE)')
 
 
@@ -42,7 +39,7 @@ def test_every_command_takes_it():
         words = [word.replace("_", "-") for word in path]
         if words == ["import-file"]:
             words = ["import"]
-        told = CliRunner().invoke(cli.app, [*words, "--help"])
+        told = invoke(*words, "--help")
         assert (told.exit_code, "--full" in told.output) == (0, True), (words, told.output)
 
 

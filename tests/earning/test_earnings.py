@@ -7,10 +7,8 @@ from uuid import uuid4
 import pytest
 
 from app.core.actors import Role
-from app.core.db import Database
-from app.earning.rules import Funding, Rule
-from app.earning.service import add_order_rule
 from app.wiring import verify
+from tests.earning.writing import OWN, published
 from tests.now import NOW
 from tests.shop import Person, Shop, order, pointers
 
@@ -80,7 +78,7 @@ async def test_default_dates(shop: Shop):
         status, posted = await shop.earn(member, 5)
         assert (status, posted["booked_on"], posted["period"]) == (201, "2026-12-01", "2026-12-01")
         _, read = await shop.get(f"/members/{member.id}/points", shop.hq)
-    assert read["next_expiries"] == [{"expires_on": "2028-12-31", "points": 5}]
+    assert read["next_expiries"] == [{"expires_on": "2028-12-31", "points": 5, "is_extendable": False}]
 
 
 async def test_a_late_earning_keeps_its_date(shop: Shop):
@@ -92,7 +90,8 @@ async def test_a_late_earning_keeps_its_date(shop: Shop):
     assert (status, posted["booked_on"], posted["period"]) == (201, "2025-04-30", "2025-05-01")
     _, read = await shop.get(f"/members/{member.id}/points", shop.hq)
     assert read["next_expiries"] == [
-        {"expires_on": "2027-04-30", "points": 5}, {"expires_on": "2027-05-31", "points": 5},
+        {"expires_on": "2027-04-30", "points": 5, "is_extendable": False},
+        {"expires_on": "2027-05-31", "points": 5, "is_extendable": False},
     ]  # fmt: skip
 
 
@@ -187,11 +186,15 @@ async def test_who_may_earn(shop: Shop):
     assert (await shop.post("/points/earnings", body(member), "nonsense"))[0] == 401
 
 
-async def test_a_regions_rule_wins_from_its_day_on(shop: Shop, database: Database):
+async def test_a_regions_rule_wins_from_its_day_on(shop: Shop):
     """An order of Shanghai's dealer: two points a yuan, the dealer pays, for a year."""
-    async with database.transaction() as connection:
-        rule = Rule(points_per_yuan=2, expiry_months=12, funding=Funding.DEALER)
-        await add_order_rule(connection, rule, region_code="SH", valid_from=date(2026, 11, 21))
+    await published(
+        shop, shop.hq, condition='dealer.region == "SH"', amount="event.paid_fen / 100 * 2", funders=[OWN],
+        expiry={"kind": "rolling_months", "months": 12}, valid_from="2026-11-21",
+        stacking={"group": "orders", "mode": "priority", "priority": 100},
+        examples=[{"fields": {"kind": "repair", "paid_fen": 12_345}, "dealer": {"code": "SH001", "region": "SH"},
+                   "on": "2026-11-21", "points": 246}],
+    )  # fmt: skip
     member = await shop.member()
     await shop.pool.execute("UPDATE ownership SET since = '2026-01-01' WHERE member_id = $1", member.id)
     for dealer, closed_at in (("SH001", "2026-11-20T23:59:59+08:00"), ("SH001", "2026-11-21T00:00:00+08:00"),

@@ -1,4 +1,4 @@
-"""The API connected to a real OpenID Connect provider, for tests that ask for it."""
+"""The API connected to a real OpenID Connect provider, and a clock put right again, for tests that ask for it."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -8,8 +8,10 @@ import pytest
 
 from app.core.actors import Role
 from app.identity.oidc import Provider
+from tests.api import Api
 from tests.identity.provider import USERS, Checked, User, run_server_in_thread, settings
 from tests.identity.staff import hire
+from tests.now import NOW
 from tests.shop import Shop
 
 
@@ -52,3 +54,18 @@ async def connected(shop: Shop, mock: Any, staff: dict[str, str]) -> AsyncIterat
     yield
     api.app.state.oidc, api.app.state.settings, api.app.state.now = before
     api.http.cookies.clear()
+
+
+@pytest.fixture
+async def usual_time(api: Api) -> AsyncIterator[None]:
+    """Tests may move the clock; the next one begins at the usual time."""
+    yield
+    api.app.state.now = NOW
+
+
+@pytest.fixture
+async def fresh(shop: Shop, usual_time: None) -> AsyncIterator[None]:
+    """Every test begins at the same moment, from no device and with no failures."""
+    yield
+    shop.api.http.cookies.clear()
+    await shop.pool.execute("DELETE FROM sign_in_attempt")

@@ -1,4 +1,4 @@
-"""Deactivated is out within seconds: persons and programs, with a session or without."""
+"""Deactivated is out within seconds: persons and programs, with a session or without. So is what they lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,13 +45,22 @@ async def token_of(api: Api, credentials: dict[str, str]) -> str:
     return str(answer.json()["access_token"])
 
 
-async def activate(api: Api, account_id: object, active: bool) -> None:
+async def change(api: Api, account_id: object, **changes: object) -> None:
     version = await api.db.pool.fetchval("SELECT version FROM account WHERE id::text = $1", str(account_id))
     changed = await api.call(
-        "PATCH", f"/accounts/{account_id}", api.token(Role.HQ_ADMIN), json={"is_active": active},
+        "PATCH", f"/accounts/{account_id}", api.token(Role.HQ_ADMIN), json=changes,
         headers={"If-Match": f'"{version}"'},
     )  # fmt: skip
     assert changed.status_code == 200, changed.text
+
+
+async def activate(api: Api, account_id: object, active: bool) -> None:
+    await change(api, account_id, is_active=active)
+
+
+async def learn(api: Api) -> None:
+    """What every process does every few seconds."""
+    await api.app.state.sessions.learn(api.db, api.app.state.now)
 
 
 async def test_every_process_refuses_within_five_seconds(api: Api, dsn: str):
@@ -85,9 +94,42 @@ async def test_active_again_is_in_with_a_new_token_only(api: Api):
     api.app.state.now = NOW + timedelta(seconds=1)
     await activate(api, dms, active=False)
     await activate(api, dms, active=True)
-    await api.app.state.sessions.learn(api.db, api.app.state.now)
+    await learn(api)
     assert not await good(api, old)
     assert await good(api, await token_of(api, credentials))
+
+
+@pytest.mark.parametrize(
+    "change_to",
+    [{"scopes": ["members:read"]}, {"dealer_codes": ["BJ001"]}, {"region_code": "BJ"}, {"last_day": "2026-11-21"}],
+)
+async def test_a_program_that_may_do_less_asks_for_a_new_token(api: Api, change_to: dict[str, object]):
+    name = f"dms.less.{next(iter(change_to))}"
+    dms, credentials = await program(api, name)
+    old = await token_of(api, credentials)
+    api.app.state.now = NOW + timedelta(seconds=1.5)
+    await change(api, dms, name="renamed")
+    await learn(api)
+    assert await good(api, old), "another name takes nothing away"
+    await change(api, dms, **change_to)
+    at_once = await token_of(api, credentials)
+    await learn(api)
+    assert not await good(api, old)
+    assert await good(api, at_once), "of the same second"
+
+
+@pytest.mark.parametrize("last_day", [None, "2026-11-21"])
+async def test_what_an_operator_printed_ends_with_the_grant(api: Api, last_day: str | None):
+    name = f"he.lent.{last_day or 'now'}"
+    person = await hire(api, name, Role.SERVICE_ADVISOR, dealer="BJ001")
+    printed = api.token(Role.SERVICE_ADVISOR, dealer="BJ001", subject=name)
+    grant = await api.db.pool.fetchval("SELECT id FROM account_grant WHERE account_id::text = $1", str(person.id))
+    api.app.state.now = NOW + timedelta(seconds=1)
+    path = f"/accounts/{person.id}/grants/{grant}/end"
+    ended = await api.call("POST", path, api.token(Role.HQ_ADMIN), json={"last_day": last_day})
+    assert ended.status_code == 200, ended.text
+    await learn(api)
+    assert not await good(api, printed)
 
 
 async def test_a_member_is_not_an_account_of_that_name(api: Api, shop: Shop):
@@ -105,9 +147,9 @@ async def test_what_is_long_over_is_forgotten(api: Api):
     dms, _ = await program(api, "dms.forgotten")
     await activate(api, dms, active=False)
     await keeper.learn(api.db, NOW)
-    assert "dms.forgotten" in tokens._deactivated
+    assert "dms.forgotten" in tokens._narrowed
     await keeper.learn(api.db, NOW + timedelta(hours=1))
-    assert "dms.forgotten" not in tokens._deactivated
+    assert "dms.forgotten" not in tokens._narrowed
 
 
 async def test_a_member_does_not_use_up_an_accounts_requests():

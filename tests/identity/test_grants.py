@@ -27,6 +27,7 @@ ADVISOR = {"role": "service_advisor", "dealer_code": "BJ001"}
 
 @pytest.fixture(autouse=True)
 async def network(shop: Shop) -> AsyncIterator[None]:
+    await shop.partner("P1", "湖滨酒店")
     yield
     shop.api.app.state.now = NOW
 
@@ -78,6 +79,7 @@ async def test_an_account_begins_with_a_grant(api: Api):
         ({"role": "regional_manager"}, ("/grant/region_code", "missing")),
         ({"role": "regional_manager", "region_code": "ZZ"}, ("/grant/region_code", "unknown_region")),
         ({"role": "partner_clerk"}, ("/grant/partner_code", "missing")),
+        ({"role": "partner_clerk", "partner_code": "NOBODY"}, ("/grant/partner_code", "unknown_partner")),
         ({"role": "auditor", "partner_code": "P1"}, ("/grant/partner_code", "grant_reach")),
         ({"role": "member"}, ("/grant/role", "literal_error")),
         ({"role": "api_client"}, ("/grant/role", "literal_error")),

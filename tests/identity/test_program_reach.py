@@ -166,6 +166,8 @@ async def test_its_last_day_is_its_last(shop: Shop, api: Api):
 async def test_reach_and_last_day_are_changed(shop: Shop, api: Api):
     made = (await create(api, "dms.moved", **DEALERS)).json()
     path = f"/accounts/{made['account_id']}"
+    me = await api.call("GET", "/me", (await ask(api, made)).json()["access_token"])
+    assert me.json()["dealer_codes"] == ["BJ001"]
     read = await api.call("GET", path, admin(api))
     assert {name: read.json()[name] for name in ("region_code", "dealer_codes", "last_day")} == {
         "region_code": None, "dealer_codes": ["BJ001"], "last_day": None,

@@ -45,8 +45,8 @@ async def test_a_token_for_a_password(api: Api):
     me = await api.call("GET", "/me", body["access_token"])
     (grant,) = me.json()["grants"]
     assert (me.status_code, {name: value for name, value in me.json().items() if name != "grants"}) == (200, {
-        "subject": "li.advisor", "role": "service_advisor", "dealer_code": "BJ001", "region_code": None,
-        "partner_code": None, "scopes": [],
+        "subject": "li.advisor", "role": "service_advisor", "dealer_code": "BJ001", "dealer_codes": ["BJ001"],
+        "region_code": None, "partner_code": None, "scopes": [],
     })  # fmt: skip
     assert (grant["role"], grant["dealer_code"], grant["valid_until"]) == ("service_advisor", "BJ001", None)
 

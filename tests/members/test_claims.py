@@ -5,9 +5,11 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from app.core.actors import Role
+from app.core.db import connect
 from tests.members.conftest import car
 from tests.shop import Person, Shop, order, pointers
 
@@ -277,15 +279,43 @@ async def test_sold_and_consented_at_once(shop: Shop, seller: Person, buyer: Per
     assert sum(until is None for *_, until in found) <= 1
 
 
-async def test_the_papers_of_the_erased_go(shop: Shop, seller: Person, buyer: Person):
+async def test_a_claim_of_the_erased_is_out_of_reach(shop: Shop, seller: Person, buyer: Person, dsn: str):
     claimed = await claim(shop, seller, buyer)
     await answer(shop, claimed, "objection", {"reason": "没卖"}, myself(shop, seller))
     await shop.pool.execute(
         "UPDATE member SET erased_at = now(), phone = NULL, phone_index = NULL, name = '*' WHERE id = $1", buyer.id
     )
-    row = await shop.pool.fetchrow("SELECT proof, objection FROM vehicle_claim WHERE id = $1", UUID(claimed["id"]))
-    assert row is not None
-    assert tuple(row) == ("erased", None)
+    gone = await shop.pool.fetchval("SELECT count(*) FROM vehicle_claim WHERE id = $1", UUID(claimed["id"]))
+    assert gone == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await shop.pool.fetch("SELECT * FROM restricted.claim_record")
+    assert await put_away(dsn, seller.vin) == [(buyer.id, True, "asked")]
+
+
+async def test_of_a_claim_between_two_the_other_keeps_its_part(shop: Shop, seller: Person, buyer: Person, dsn: str):
+    claimed = await claim(shop, seller, buyer)
+    assert (await answer(shop, claimed, "consent", {}, myself(shop, seller)))[0] == 200
+    await shop.pool.execute("UPDATE member SET status = 'left' WHERE id = $1", seller.id)
+    await shop.pool.execute(
+        "UPDATE member SET erased_at = now(), phone = NULL, phone_index = NULL, name = '*' WHERE id = $1", seller.id
+    )
+    _, own = await shop.get(f"/members/{buyer.id}/own-data", myself(shop, buyer))
+    assert [(one["vin"], one["status"], one["proof"]) for one in own["claims"]] == [(seller.vin, "accepted", "erased")]
+    row = await shop.pool.fetchrow("SELECT from_member_id FROM vehicle_claim WHERE id = $1", UUID(claimed["id"]))
+    assert tuple(row or (1,)) == (None,)
+    assert await put_away(dsn, seller.vin) == [(seller.id, False, "accepted")]
+
+
+async def put_away(dsn: str, vin: str) -> list[tuple[Any, ...]]:
+    """What the tables' owner, who the service never is, finds of a car's claims."""
+    connection = await connect(dsn, role=None)
+    try:
+        rows = await connection.fetch(
+            "SELECT pseudonym, is_claimant, status FROM restricted.claim_record WHERE vin = $1", vin
+        )
+    finally:
+        await connection.close()
+    return [tuple(row) for row in rows]
 
 
 async def test_the_claimant_finds_it_among_its_own(shop: Shop, seller: Person, buyer: Person):

@@ -1,15 +1,17 @@
 """The end of a chapter: its members and what they wait for go elsewhere, all at once, and nobody joins it any more."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 
 from app.core.actors import Role
+from app.core.clock import month_end
 from app.core.tabular import Row
 from app.members.imports import import_members
+from app.reports.queries import counted
 from app.wiring import verify
 from tests.api import Api
 from tests.members.conftest import car
@@ -184,6 +186,22 @@ async def test_opened_again(shop: Shop):
     assert (status, opened["opened_on"], opened["name"], opened["version"]) == (201, "2026-11-30", "车友会", 3)
     assert (await shop.post(f"/dealers/{code}/chapter", {}, shop.hq))[1]["type"] == "/problems/chapter-exists"
     await shop.member(dealer=code)
+
+
+async def test_opened_again_it_was_there_before(shop: Shop):
+    code = await chapter(shop, opened_on="2026-09-10")
+    assert (await close(shop, code, None))[0] == 200
+    assert (await shop.post(f"/dealers/{code}/chapter", {"opened_on": DAY}, shop.hq))[0] == 201
+    # closed once more on the day it was opened: that was no time
+    assert (await close(shop, code, None))[0] == 200
+    async with shop.at(NOW + timedelta(days=40)):
+        assert (await shop.post(f"/dealers/{code}/chapter", {}, shop.hq))[0] == 201
+        there = {}
+        for month in ("2026-08", "2026-09", "2026-10", "2026-11", "2026-12"):
+            day = month_end(date.fromisoformat(f"{month}-01"))
+            places = await counted(shop.pool, day.replace(day=1), day)
+            there[month] = next(place.has_chapter for place in places if place.dealer_code == code)
+    assert there == {"2026-08": False, "2026-09": True, "2026-10": True, "2026-11": False, "2026-12": True}
 
 
 async def test_who_joins_at_this_moment_is_moved_or_refused(shop: Shop):

@@ -169,13 +169,21 @@ async def test_deliveries_and_wechat_move(api: Api, shop: Shop):
 MOVED = {
     "ownership.member_id", "vehicle_claim.claimant_id", "member_note.member_id", "household_person.member_id",
     "member_attribute.member_id", "member_profile.member_id", "member_birth.member_id", "wechat_user.member_id",
-    "delivery.member_id", "verification_call.member_id",
+    "delivery.member_id", "verification_call.member_id", "member_tier.member_id",
+    "earning_case.member_id", "reward_order.member_id", "referral.referrer_id", "referral.buyer_id",
+    "voucher.member_id", "event_notice.member_id", "registration.member_id", "invitation.member_id",
+    "survey_answer.member_id",
+    "event_result.member_id", "auction_bid.member_id",
 }  # fmt: skip
 STAYS = {
     "application.member_id",  # what was applied for, and by whom
     "consent.member_id", "provision.member_id",  # nobody consents for another
     "duplicate.member_id", "duplicate.other_id",  # what was found of them
     "repair_order.member_id",  # with the posting
+    "tier_change.member_id",  # each one's own history
+    "award.member_id", "rule_use.member_id", "incentive_line.member_id",  # with the posting
+    "registration.wallet_id",  # whose points paid: a refund follows the merge
+    "audience_member.member_id",  # found anew each night
     "login_session.member_id",  # ended
     "member_status_change.member_id", "member_place.member_id", "transfer.member_id",  # what was, and its figures
     "erasure.member_id", "member_merge.from_id", "member_merge.into_id", "member.merged_into",
@@ -217,6 +225,8 @@ async def test_search_finds_who_goes_on_and_lists_leave_the_merged_out(api: Api,
         assert [member["id"] for member in found] == [str(target.id)], by
     every = (await shop.get("/members", shop.hq, limit=200))[1]["items"]
     assert str(source.id) not in {member["id"] for member in every}
+    with_merged = (await shop.get("/members", shop.hq, limit=200, include_merged=True))[1]["items"]
+    assert {member["id"]: member["merged_into"] for member in with_merged}[str(source.id)] == str(target.id)
     preview = {"filter": {"field": "name", "op": "starts_with", "value": "欧阳"}}
     status, seen = await shop.post("/segments/preview", preview, shop.hq)
     assert (status, seen["count"]) == (200, 1), seen

@@ -176,6 +176,12 @@ async def test_a_call_is_asked_for_made_and_closed(shop: Shop, desk: Desk) -> No
     assert closed["phone"] == f"139****{person.phone[-4:]}"
     assert (await shop.post(path, body, desk.caller))[0] == 409
     assert (await shop.get("/verification-calls", desk.caller, mine=True, closed=False))[1]["items"] == []
+    _, told = await shop.get(f"/members/{person.id}/timeline", shop.director, source="call")
+    assert {(one["kind"], one["facts"]["text"]) for one in told["items"]} == {
+        ("asked", asked["question"]), ("confirmed", "All right"),
+    }  # fmt: skip
+    mine = shop.api.token(Role.MEMBER, member=person.id)
+    assert (await shop.get(f"/members/{person.id}/timeline", mine, source="call"))[1]["items"] == []
 
 
 async def test_who_decides_may_close_it_too(shop: Shop, desk: Desk) -> None:

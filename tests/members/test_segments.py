@@ -65,6 +65,7 @@ ALL = {"张伟", "单雄信", "李娜", "张三"}
         (where("region", "is", "SH"), {"李娜"}),
         (where("region", "none_of", ["SH", "GZ"]), {"张伟", "单雄信", "张三"}),
         (where("name", "starts_with", "张"), {"张伟", "张三"}),
+        (where("name", "contains", "雄"), {"单雄信"}),
         (where("initials", "starts_with", "SX"), {"单雄信"}),
         (where("joined_on", "is", {"days_ago": 0}), ALL),
         (where("joined_on", "less", {"days_ago": 0}), set()),
@@ -328,6 +329,9 @@ async def test_a_hobby_and_the_circle_are_fields(shop: Shop, found: Any, people:
     assert await found(where("attribute.hobby", "is", "food")) == {"李娜"}
     assert await found(where("attribute.hobby", "one_of", ["food", "music"])) == {"李娜"}
     assert "李娜" not in await found(where("attribute.hobby", "is_not", "food"))
+    assert await found(where("circle", "is", "loyal")) == set(), "she has not agreed to be seen so"
+    agrees = {"purpose": "profiling", "decision": "given", "version": 1, "channel": "phone"}
+    assert (await shop.post(f"/members/{member}/consents", agrees, shop.hq))[0] == 200
     assert await found(where("circle", "is", "loyal")) == {"李娜"}
     _, tried = await shop.post("/segments/preview", {"filter": where("attribute.hobby", "is", "food")}, shop.hq)
     assert tried["explanation"] == {"zh": "爱好为美食", "en": "hobbies is food and wine"}

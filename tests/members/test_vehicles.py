@@ -15,6 +15,7 @@ from app.members.vehicle_rules import Read, drops
 from app.visits.jobs import KINDS, ORDERS, json_rows
 from app.visits.rules import COLUMNS, MILEAGE, mileage_km
 from app.visits.service import import_orders
+from tests.core.test_filters import where
 from tests.members.conftest import car
 from tests.now import NOW
 from tests.shop import Person, Shop, order, pointers
@@ -185,6 +186,10 @@ async def test_a_delivery_tells_the_model_whichever_comes_first(shop: Shop):
     for vin in (later.vin, earlier):
         _, found = await shop.post("/vehicles/search", {"vin": vin}, shop.hq)
         assert found["items"][0]["model"] == "Sedan"
+        # the owner is found by it
+        conditions = [where("vehicle.model", "is", "Sedan"), where("vehicle.vin", "is", vin)]
+        _, owners = await shop.post("/members/search", {"filter": {"and": conditions}}, shop.hq)
+        assert len(owners["items"]) == 1
 
 
 # --- mileage ---
@@ -361,7 +366,7 @@ async def test_files_may_have_a_column_for_it(shop: Shop, tmp_path: Path):
     lines = [",".join(columns), *(",".join(str(row[name]) for name in columns) for row in made)]
     file = tmp_path / "orders.csv"
     file.write_text("\n".join(lines), encoding="utf-8")
-    rows = list(open_rows(file, COLUMNS, optional=MILEAGE))
+    rows = list(open_rows(file, COLUMNS, optional=[MILEAGE]))
     for posted in (2, 0):
         report, refused = await import_orders(shop.api.db, rows, actor="test", now=NOW)
         assert (report.posted, [(one.line, one.reason) for one in refused]) == (

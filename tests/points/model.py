@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from app.core.clock import add_months, month_end, month_of
+
 PARTS = ("pending", "available", "held", "spent", "expired", "reversed", "repaid", "carried")
 
 
@@ -47,6 +49,7 @@ class Lot:
     spendable_from: date
     expires_on: date
     earning: int | None
+    activity_months: int | None = None
     is_live: bool = True
     parts: Counter[str] = field(default_factory=Counter)
 
@@ -73,6 +76,7 @@ class Posting:
     points: int
     place: str = ""
     document: str | None = None
+    booked_on: date | None = None
     taken: list[tuple[int, int]] = field(default_factory=list)
     until: datetime | None = None
     is_ended: bool = False
@@ -111,27 +115,47 @@ class Wallet:
     # ---- time
 
     def touch(self, today: date) -> None:
-        """What has matured becomes available, what has lapsed expires: each lot a posting of its own."""
+        """What has matured becomes available, what has lapsed expires or is renewed: each lot a posting of its own."""
         for lot in sorted(self.lots, key=lambda lot: (lot.spendable_from, lot.no)):
             if lot.parts["pending"] and lot.spendable_from <= today:
                 points = lot.parts["pending"]
                 self._post("mature", points)
                 lot.move("pending", "available", points)
                 self._repay(lot, points)
-        for lot in sorted(self.lots, key=lambda lot: (lot.expires_on, lot.no)):
-            if lot.parts["available"] and lot.expires_on < today:
-                self._post("expire", lot.parts["available"])
-                lot.move("available", "expired", lot.parts["available"])
+        while lapsed := [lot for lot in self.lots if lot.parts["available"] and lot.expires_on < today]:
+            for lot in sorted(lapsed, key=lambda lot: (lot.expires_on, lot.no)):
+                self._lapse(lot)
+
+    def _lapse(self, lot: Lot) -> None:
+        points, until = lot.parts["available"], self._active_until(lot)
+        if until > lot.expires_on:
+            self._post("renew", points)
+            lot.move("available", "carried", points)
+            self._continue(lot, points, lot.spendable_from, until).parts["available"] = points
+        else:
+            self._post("expire", points)
+            lot.move("available", "expired", points)
+
+    def _active_until(self, lot: Lot) -> date:
+        """The last day that earnings, each made before the points had lapsed, give a lot that lives by activity."""
+        last = lot.expires_on
+        if lot.activity_months is None:
+            return last
+        for day in sorted(p.booked_on for p in self.of_kind("earn") if p.booked_on and not p.is_ended):
+            if day <= last:
+                last = max(last, month_end(add_months(month_of(day), lot.activity_months)))
+        return last
 
     # ---- operations
 
     def earn(
-        self, points: int, funder: str, document: str, booked_on: date, spendable_from: date, expires_on: date
-    ) -> Answer:
+        self, points: int, funder: str, document: str, booked_on: date, spendable_from: date, expires_on: date,
+        activity_months: int | None = None,
+    ) -> Answer:  # fmt: skip
         """Grant a lot; debts are repaid from it as soon as it is spendable."""
         self.touch(booked_on)
-        posting = self._post("earn", points, document=document)
-        self._grant(points, funder, booked_on, spendable_from, expires_on, posting.no)
+        posting = self._post("earn", points, document=document, booked_on=booked_on)
+        self._grant(points, funder, booked_on, spendable_from, expires_on, posting.no, activity_months)
         return self._answer(posting)
 
     def take(self, kind: str, points: int, place: str, today: date, until: datetime | None = None) -> Answer:
@@ -267,8 +291,9 @@ class Wallet:
         spendable_from: date,
         expires_on: date,
         earning: int | None,
+        activity_months: int | None = None,
     ) -> Lot:
-        lot = Lot(len(self.lots) + 1, funder, points, spendable_from, expires_on, earning)
+        lot = Lot(len(self.lots) + 1, funder, points, spendable_from, expires_on, earning, activity_months)
         self.lots.append(lot)
         if spendable_from > today:
             lot.parts["pending"] = points
@@ -298,11 +323,22 @@ class Wallet:
         left = points - self._repay(lot, points)
         if left == 0 or lot.expires_on >= today:
             return
-        if grace_until is None:
+        active_until = self._active_until(lot)
+        until = active_until if active_until >= today else grace_until
+        if until is None:
             lot.move("available", "expired", left)
             return
         lot.move("available", "carried", left)
-        self._grant(left, lot.funder, today, today, grace_until, lot.earning).is_live = lot.is_live
+        self._continue(lot, left, today, until).parts["available"] = left
+
+    def _continue(self, lot: Lot, points: int, spendable_from: date, expires_on: date) -> Lot:
+        """A lot for what another carries on; its points are not yet anywhere."""
+        child = Lot(
+            len(self.lots) + 1, lot.funder, points, spendable_from, expires_on, lot.earning, lot.activity_months,
+            lot.is_live,
+        )  # fmt: skip
+        self.lots.append(child)
+        return child
 
     def _repay(self, lot: Lot, points: int) -> int:
         """Debts first, oldest first; how much went there."""

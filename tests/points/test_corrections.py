@@ -83,14 +83,14 @@ async def test_adjustments_up_and_down(shop: Shop):
         409, "/problems/insufficient-points", 51, 50,
     )  # fmt: skip
     _, read = await shop.get(f"/members/{member.id}/points", shop.hq)
-    assert read["next_expiries"] == [{"expires_on": "2028-11-30", "points": 50}]
+    assert read["next_expiries"] == [{"expires_on": "2028-11-30", "points": 50, "is_extendable": False}]
 
 
 async def test_an_adjustment_may_have_its_own_last_day(shop: Shop):
     member = await shop.member()
     assert (await adjust(shop, member, 5, expires_on="2026-11-21"))[0] == 201
     _, read = await shop.get(f"/members/{member.id}/points", shop.hq)
-    assert read["next_expiries"] == [{"expires_on": "2026-11-21", "points": 5}]
+    assert read["next_expiries"] == [{"expires_on": "2026-11-21", "points": 5, "is_extendable": False}]
 
 
 @pytest.mark.parametrize(

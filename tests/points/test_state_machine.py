@@ -33,7 +33,7 @@ from app.core.clock import china_date
 from app.core.db import new_id
 from app.core.problems import KeyConflict, Problem
 from app.points import ledger
-from app.points.ledger import Earning, Posting, Request
+from app.points.ledger import BatchEarning, Earning, Posting, Request
 from app.points.verify import CHECKS
 from tests.points.model import GRACE, PARTS, Answer, Balances, Refused, Wallet
 from tests.points.observed import DUMP, IDENTITY, REDEEMED, Books
@@ -131,11 +131,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # ---- earning
 
-    @initialize(lives=st.lists(st.integers(0, 90), min_size=2, max_size=4), share=SHARES)
-    def some_lots(self, lives: list[int], share: int) -> None:
+    @initialize(lives=st.lists(st.integers(0, 90), min_size=2, max_size=4), months=st.integers(1, 3), share=SHARES)
+    def some_lots(self, lives: list[int], months: int, share: int) -> None:
         """Runs begin with what the rest is about: several lots of several funders, some of them spent."""
         for funder, life in zip(("HQ", "BJ001", "SH002", "HQ"), lives, strict=False):
             self.earn(20, funder, 0, 0, life)
+        self.earn_by_activity(30, "GZ003", 0, lives[0], months)
         self.redeem(share, "BJ001")
 
     @rule(
@@ -147,6 +148,17 @@ class LedgerMachine(RuleBasedStateMachine):
         spendable_from = booked_on + timedelta(days=pending)
         cause, expires_on = f"order:{self.member}:{len(self.earnings)}", spendable_from + timedelta(days=life)
         self._earn(Earning(self.member, points, funder, "GZ003", cause, booked_on, spendable_from, expires_on))
+
+    @rule(
+        points=st.integers(1, 200), funder=FUNDERS, late=st.sampled_from([0, 0, 1, 35]),
+        life=st.sampled_from([0, 20, 60]), months=st.integers(1, 3),
+    )  # fmt: skip
+    def earn_by_activity(self, points: int, funder: str, late: int, life: int, months: int) -> None:
+        booked_on, cause = self.today - timedelta(days=late), f"survey:{self.member}:{self.wallet.version}"
+        expires_on = booked_on + timedelta(days=life)
+        expected = self.wallet.earn(points, funder, cause, booked_on, booked_on, expires_on, months)
+        batch = [BatchEarning(self.member, points, funder, "GZ003", cause, 1, booked_on, expires_on, None, months)]
+        assert self.run(ledger.earn_all(self.db, batch, actor="machine", now=self.now)) == [expected.posting_no]
 
     def _earn(self, earning: Earning) -> None:
         e = earning
@@ -328,8 +340,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def lots_are_the_models(self) -> None:
         """6"""
         rows = self.run(self.db.fetch("SELECT * FROM ledger.lot WHERE member_id = $1 ORDER BY lot_no", self.member))
-        assert [(row["funder"], row["expires_on"], *(row[part] for part in PARTS)) for row in rows] == [
-            (lot.funder, lot.expires_on, *(lot.parts[part] for part in PARTS)) for lot in self.wallet.lots
+        own = ("funder", "expires_on", "activity_months", "is_live")
+        assert [tuple(row[name] for name in (*own, *PARTS)) for row in rows] == [
+            (*(getattr(lot, name) for name in own), *(lot.parts[part] for part in PARTS)) for lot in self.wallet.lots
         ]
         for row in rows:
             assert min(row[part] for part in PARTS) >= 0

@@ -73,6 +73,11 @@ TAMPERS = {
         "UPDATE ledger.posting SET resolves = 99 WHERE member_id = $1 AND kind = 'refund'",
     ],
     "carried": ["UPDATE ledger.movement SET points = points + 1 WHERE member_id = $1 AND to_bucket = 'carried'"],
+    "renewals": [
+        "UPDATE ledger.lot SET origin_lot = 99 WHERE member_id = $1 AND lot_no = 3",
+        "UPDATE ledger.lot SET activity_months = 3 WHERE member_id = $1 AND lot_no = 3",
+        "UPDATE ledger.posting SET kind = 'renew' WHERE member_id = $1 AND kind = 'refund'",
+    ],
     "merges": [
         "UPDATE ledger.carried_lot SET from_lot = 99 WHERE into_member = $1",
         "UPDATE ledger.member_balance SET is_open = true WHERE merged_into = $1",

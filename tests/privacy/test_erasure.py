@@ -240,7 +240,7 @@ async def test_records_go_when_their_time_has_come_and_not_before(shop: Shop, ap
     gone, stays = await shop.member(), await shop.member()
     for member in (gone, stays):
         body = {"purpose": "partner", "decision": "given", "version": 1, "channel": "app"}
-        body["partner"] = {"code": "HOTEL-01", "name": "Hotel"}
+        body["partner"] = {"code": "HOTEL-01", "name": "西湖酒店"}
         assert (await api.call("POST", f"/members/{member.id}/consents", own(api, member), json=body)).is_success
         sent = {"partner_code": "HOTEL-01", "kinds": ["name"], "reason": "booking"}
         assert (await api.call("POST", f"/members/{member.id}/provisions", shop.hq, json=sent)).is_success
@@ -323,7 +323,7 @@ async def test_erasure_is_in_the_trail_without_who_it_was(shop: Shop, api: Api):
 @pytest.mark.parametrize("table", ["consent", "provision", "member_birth", "erasure"])
 async def test_a_forgotten_filter_shows_a_foreign_chapter_nothing(shop: Shop, api: Api, table: str):
     member = await shop.member()
-    partner = {"code": "HOTEL-01", "name": "Hotel"}
+    partner = {"code": "HOTEL-01", "name": "西湖酒店"}
     body = {"purpose": "partner", "decision": "given", "version": 1, "channel": "app", "partner": partner}
     await api.call("POST", f"/members/{member.id}/consents", own(api, member), json=body)
     sent = {"partner_code": "HOTEL-01", "kinds": ["name"], "reason": "booking"}

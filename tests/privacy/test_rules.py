@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from app.members.consent_rules import Answer, Decision, may_ask, stands
 from app.members.rules import needs_guardian
-from app.privacy.rules import Answer, Decision, may_ask, stands, years_before
+from app.privacy.rules import years_before
 
 ASKED = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import Command, command  # noqa: F401 (a fixture)
+from tests.command import Command
 
 DEALERS = """dealer_code,region_code,region_name,has_after_sales,has_chapter
 BJ001,BJ,Beijing,true,true
@@ -23,7 +23,7 @@ BJ001,LSVAB26E2S2000003,2025-05-05,company,某某公司,,li,Sedan
 
 
 @pytest.fixture
-def loaded(command: Command, tmp_path: Path) -> Command:  # noqa: F811
+def loaded(command: Command, tmp_path: Path) -> Command:
     for kind, content in (("dealers", DEALERS), ("members", MEMBERS), ("deliveries", DELIVERIES)):
         (tmp_path / kind).write_text(content, encoding="utf-8")
         result = command("import", kind, tmp_path / kind, "--json")

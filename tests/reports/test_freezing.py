@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from app import worker
+from app.core.actors import Role
 from app.core.clock import CHINA
 from app.core.db import Database
 from app.core.tabular import Row
@@ -16,7 +17,7 @@ from app.reports.models import NetworkMonth
 from app.reports.queries import Place
 from tests.members.conftest import car
 from tests.now import NOW
-from tests.shop import Shop
+from tests.shop import Answer, Shop
 from tests.test_rows import BJ, HQ, NORTH, PARTNER, SH, seen
 
 OCTOBER = date(2026, 10, 1)
@@ -89,3 +90,26 @@ async def test_the_worker_freezes_at_night(months: Shop):
     frozen = await queries.frozen(months.api.db.pool, date(2026, 11, 1))
     assert frozen is not None
     assert (frozen.at, len(frozen.places)) == (month_later, PLACES)
+
+
+async def test_a_frozen_month_is_drilled_down_to_as_it_was(months: Shop):
+    await freeze(months.api.db, night(4))
+    ways = ["/reports/network", "/reports/network/BJ", "/reports/network/SH", "/reports/ranking"]
+
+    async def told(token: str) -> list[Answer]:
+        answers = [await months.get(way, token, month="2026-10") for way in ways]
+        return [(status, body if status == 200 else None) for status, body in answers]
+
+    north = months.api.token(Role.REGIONAL_MANAGER, region="BJ")
+    before = [await told(token) for token in (months.hq, north, months.director)]
+    assert [status for status, _ in before[0]] == [200] * 4
+    assert sorted(before[0][1][1]["dealers"]) == ["BJ001", "BJ002", "BJ003"]
+    assert [status for status, _ in before[2]] == [200, 200, 404, 200]
+    change = "UPDATE dealer SET region_code = $1, has_after_sales = NOT has_after_sales WHERE code = 'BJ001'"
+    await months.pool.execute(change, "SH")
+    try:
+        # the dealer's staff, too, find it where it was
+        assert [await told(token) for token in (months.hq, north, months.director)] == before
+        assert (await months.get("/dealers/BJ001", months.hq))[1]["region_code"] == "SH"
+    finally:
+        await months.pool.execute(change, "BJ")

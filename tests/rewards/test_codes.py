@@ -9,7 +9,9 @@ import pytest
 from app.core.actors import Role
 from app.rewards.codes import Codes, hotp
 from tests.now import NOW
+from tests.partners.deals import partner, perk
 from tests.rewards.conftest import Outbox
+from tests.rewards.goods import GIFT, at_counter, reward
 from tests.shop import Answer, Person, Shop
 
 WRONG, LOCKED, NEEDED = (
@@ -53,6 +55,17 @@ async def test_without_a_code(shop: Shop):
         assert kind(await shop.redeem(member, 10, token)) == (403, NEEDED)
     # a missing code is no wrong one
     assert (await shop.redeem(member, 10, shop.advisor, code=await shop.code(member)))[0] == 201
+
+
+async def test_a_code_by_sms_is_for_a_partners_perk(shop: Shop, outbox: Outbox):
+    member, tea = await shop.member(points=500), await perk(shop, await partner(shop), points=300)
+    wanted = {"member_id": str(member.id), "points": 300}
+    claim = {"member_id": str(member.id), "perk_id": tea}
+    assert (await shop.post("/redemptions/codes", wanted | {"perk_id": str(uuid4())}, shop.advisor))[0] == 404
+    assert (await shop.post("/redemptions/codes", wanted | {"perk_id": tea}, shop.advisor))[0] == 202
+    redeemed = await shop.redeem(member, 300, shop.advisor, code=code_in(outbox))
+    assert kind(redeemed) == (403, WRONG), "a code for the perk is good for nothing else"
+    assert (await shop.post("/counter/vouchers", claim | {"code": code_in(outbox)}, shop.advisor))[0] == 201
 
 
 async def test_a_code_is_good_once(shop: Shop):
@@ -132,6 +145,20 @@ async def test_a_code_by_sms_is_for_that_place_and_those_points(shop: Shop, outb
     async with shop.at(NOW + timedelta(minutes=5)):
         assert kind(await shop.redeem(member, 30, shop.advisor, code=code)) == (403, WRONG)
     assert (await shop.redeem(member, 30, shop.advisor, code=code))[0] == 201
+
+
+async def test_a_code_by_sms_for_a_gift_of_headquarters(shop: Shop, outbox: Outbox):
+    cup = await reward(shop, **GIFT, stock=9)
+    member = await shop.member(points=700)
+    assert (await ask(shop, member, 300))[0] == 202
+    assert kind(await at_counter(shop, member, cup, code=code_in(outbox))) == (403, WRONG)
+    asked = {"member_id": str(member.id), "points": 300, "reward_id": cup}
+    async with shop.at(NOW + timedelta(minutes=1)):
+        assert (await shop.post("/redemptions/codes", asked, shop.advisor))[0] == 202
+        assert kind(await shop.redeem(member, 300, shop.advisor, code=code_in(outbox))) == (403, WRONG)
+        assert (await at_counter(shop, member, cup, code=code_in(outbox)))[0] == 201
+    chapters = await reward(shop, **GIFT, stock=9, token=shop.director)
+    assert kind(await shop.post("/redemptions/codes", asked | {"reward_id": chapters}, shop.foreign))[0] == 404
 
 
 async def test_one_code_a_minute_and_the_newest_counts(shop: Shop, outbox: Outbox):

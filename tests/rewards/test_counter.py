@@ -195,7 +195,7 @@ async def test_a_refund_of_lapsed_points_has_days_of_grace(shop: Shop):
     async with shop.at(NOW.replace(month=12, day=10)):
         assert (await refund(shop, member, 2, 20))[0] == 201
         _, read = await shop.get(f"/members/{member.id}/points", shop.hq)
-    assert read["next_expiries"] == [{"expires_on": "2027-01-09", "points": 20}]
+    assert read["next_expiries"] == [{"expires_on": "2027-01-09", "points": 20, "is_extendable": False}]
 
 
 async def test_twenty_at_the_same_moment(shop: Shop):

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.chapters import queries as chapters
 from app.core.actors import Role
 from app.core.clock import add_months
 from app.points import ledger
@@ -22,7 +21,7 @@ from tests.settlement.desk import Desk
 SETTLERS = {Role.HQ_ADMIN, Role.HQ_FINANCE}
 READERS = SETTLERS | {
     Role.HQ_OPERATIONS, Role.AUDITOR, Role.REGIONAL_MANAGER, Role.GENERAL_MANAGER, Role.CARE_DIRECTOR,
-    Role.FINANCE_CLERK,
+    Role.FINANCE_CLERK, Role.PARTNER_CLERK,
 }  # fmt: skip
 
 
@@ -110,18 +109,12 @@ async def test_a_contract_starts_after_the_last_sealed_month(desk: Desk) -> None
     assert listed == [made]
 
 
-async def test_another_broken_constraint_is_no_contract_that_exists(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def known(*_: object) -> bool:
-        return True
-
-    monkeypatch.setattr(chapters, "dealer_exists", known)
+async def test_another_broken_constraint_is_no_contract_that_exists(desk: Desk) -> None:
     first_day = await queries.first_open(desk.api.db.pool)
-    order = ContractCreate(dealer_code="ZZ999", valid_from=first_day, rate_fen_per_thousand=1)
-    with pytest.raises(IntegrityError, match="fk_contract_dealer_code"):
+    order = ContractCreate(dealer_code=desk.dealer, valid_from=first_day, rate_fen_per_thousand=1)
+    with pytest.raises(IntegrityError, match="ck_contract_rate"):
         async with desk.api.db.session() as session:
-            await service.add_contract(session, order)
+            await service.add_contract(session, order.model_copy(update={"rate_fen_per_thousand": -1}))
 
 
 async def test_contracts_are_listed_by_page(desk: Desk) -> None:

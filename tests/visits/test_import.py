@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.core.tabular import Rejection, Row, Unreadable, open_rows
+from app.core.tabular import Rejection, Row, open_rows
+from app.core.unreadable import Unreadable
 from app.visits import queries, service
 from app.visits.rules import COLUMNS
 from app.visits.service import OrderReport, import_orders

@@ -106,6 +106,29 @@ async def test_a_plan_and_how_far_it_is(shop: Shop, november: None):
     assert december["items"][0]["joining_rate"] is None
 
 
+async def test_who_joined_counts_where_it_joined(shop: Shop):
+    """Moved to another chapter, or merged with an earlier membership, since."""
+
+    async def recruited(token: str) -> dict[str, int]:
+        _, page = await shop.get("/recruitment/plan", token, month=MONTH)
+        return {one["dealer_code"]: one["recruited"] for one in page["items"]}
+
+    before = await recruited(shop.hq)
+    moved, first, again = [await shop.member() for _ in range(3)]
+    transfer = {"to_dealer_code": "SH001", "reason": "搬家"}
+    async with shop.at(NOW + timedelta(days=1)):
+        status, asked = await shop.post(f"/members/{moved.id}/transfers", transfer, shop.hq)
+        assert (status, (await shop.post(f"/transfers/{asked['id']}/acceptance", {}, shop.hq))[0]) == (201, 200)
+    merge = {"from_id": str(again.id), "into_id": str(first.id), "reason": "同一人"}
+    status, merged = await shop.post("/members/merges", merge, shop.hq)
+    assert status == 201, merged
+    after = {"BJ001": before["BJ001"] + 2, "SH001": before["SH001"]}
+    assert await recruited(shop.hq) == after
+    # its director does not see the member any more, and counts it all the same
+    assert (await shop.get(f"/members/{moved.id}", shop.director))[0] == 404
+    assert await recruited(shop.director) == {"BJ001": after["BJ001"]}
+
+
 async def test_a_plan_is_changed_as_it_was_read(shop: Shop):
     path = "2027-01/BJ001"
     none = await shop.api.call("GET", f"/recruitment/plan/{path}", shop.director)

@@ -1,0 +1,1 @@
+"""Club events: from a chapter's proposal to the settled report."""

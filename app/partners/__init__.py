@@ -1,0 +1,1 @@
+"""Partners: their perks, the vouchers that carry them, and what each party gains."""
