@@ -18,6 +18,7 @@ from app.demo.full_lives import Life
 from app.events import budgets
 from app.events.budget_schemas import EventBudgetSet
 from app.events.rules import EventKind, Purse
+from app.points import ledger
 from app.settings import Settings
 
 HEADQUARTERS_BUDGET = EventBudgetSet(money_fen=100_000_000, points=200_000)
@@ -39,6 +40,9 @@ async def live(
     if not plans:
         return 0
     await _allow(database, hosting, {month.year})
+    for ahead in range(3):
+        # as the worker does: a transaction that has posted may not see a month's partition that another makes meanwhile
+        await ledger.open_period(database.pool, add_months(month, ahead))
     come, horizon = await regulars(database, hosting, month), datetime.combine(add_months(last, 1), time(), CHINA)
     # headquarters' guests are chapters' regulars: of two events at once they could lock each other out
     for whose in ([plan for plan in plans if plan.host], [plan for plan in plans if not plan.host]):
