@@ -13,7 +13,8 @@ from app.chapters import queries as chapters
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach
 from app.core.db import broken_constraint, raw
-from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import edit
+from app.core.problems import Forbidden, InvalidPayload, NotFound
 from app.earning import limits
 from app.earning.awards_models import Budget, BudgetUse
 from app.earning.awards_schemas import BudgetCreate, BudgetUpdate
@@ -90,11 +91,7 @@ async def update(
     budget = await _found(session, actor, code, locked=True)
     if budget.dealer_code is None and actor.reach is not Reach.ALL:
         raise Forbidden
-    if budget.version != version:
-        raise PreconditionFailed
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(budget, name, value)
-    budget.version += 1
+    edit(budget, body.model_dump(exclude_unset=True), version)
     await session.flush()
     return (await _used(session, [budget], today))[0]
 

@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.actors import Actor, Reach
 from app.core.clock import china_date
 from app.core.db import broken_constraint, raw, unrestricted
+from app.core.editing import require_version
 from app.core.problems import (
     FieldError,
     Forbidden,
     InvalidPayload,
     NotFound,
-    PreconditionFailed,
     WrongStatus,
 )
 from app.earning import audiences, examples, frames, funders, whatif
@@ -188,8 +188,7 @@ async def _for_change(session: AsyncSession, actor: Actor, rule_id: UUID, versio
         raise NotFound("rule")
     if rule.dealer_code is None and actor.reach is not Reach.ALL:
         raise Forbidden
-    if rule.version != version:
-        raise PreconditionFailed
+    require_version(rule, version)
     return rule
 
 
@@ -338,6 +337,5 @@ async def delete_frame(session: AsyncSession, actor: Actor, frame_id: UUID, *, v
 
 async def _frame_for_change(session: AsyncSession, actor: Actor, frame_id: UUID, version: int) -> RuleFrame:
     found = await frame(session, actor, frame_id, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     return found

@@ -15,7 +15,8 @@ from app.audit.models import Action
 from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import broken_constraint, raw, unrestricted
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed, WrongStatus
+from app.core.editing import edit, require_version
+from app.core.problems import InvalidPayload, NotFound, WrongStatus
 from app.earning import tiers_queries as queries
 from app.earning.tiers import Programme, amount, put, take
 from app.earning.tiers_models import MemberTier, Tier, TierChange, TierProgramme, TierStep
@@ -43,8 +44,7 @@ async def update_programme(session: AsyncSession, body: ProgrammeUpdate, *, vers
         WrongStatus: what is counted would change while members stand on it.
     """
     found = await programme(session, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     changes = body.model_dump(exclude_unset=True)
     if found.is_active and any(changes[name] != getattr(found, name) for name in _COUNTED & changes.keys()):
         raise WrongStatus(current="active", allowed=("inactive",))
@@ -75,11 +75,7 @@ async def update(session: AsyncSession, code: str, body: TierUpdate, *, version:
         TierExists: there is one from this threshold on.
     """
     found = await get(session, code, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(found, name, value)
-    found.version += 1
+    edit(found, body.model_dump(exclude_unset=True), version)
     await _flush(session)
     return found
 

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.core.actors import Actor, Role
-from app.core.problems import InvalidPayload, PreconditionFailed
+from app.core.editing import require_version
+from app.core.problems import InvalidPayload
 from app.events import registration_fees, registrations, waiting
 from app.events import registration_queries as queries
 from app.events.models import ClubEvent
@@ -40,8 +41,7 @@ async def change(
         InvalidPayload: an answer is wrong.
     """
     event, registration = await registrations.step_of(session, actor, event_id, registration_id)
-    if registration.version != version:
-        raise PreconditionFailed
+    require_version(registration, version)
     await registrations.require_to_come(session, actor, event, registration, now)
     rules = Waiting.of(settings)
     if "answers" in body.model_fields_set:

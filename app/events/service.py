@@ -12,7 +12,8 @@ from app.chapters import queries as network
 from app.chapters import service as chapters
 from app.core.actors import Actor, Reach
 from app.core.clock import CHINA
-from app.core.problems import FieldError, InvalidPayload, NotFound, PreconditionFailed, WrongStatus
+from app.core.editing import require_version
+from app.core.problems import FieldError, InvalidPayload, NotFound, WrongStatus
 from app.events import life, queries
 from app.events.models import ClubEvent, EventApproval, EventBudgetLine, EventStep
 from app.events.problems import EventInThePast
@@ -90,8 +91,7 @@ async def update(
         InvalidPayload: as `create` does, or it may not be changed any more.
     """
     event = await life.held_by(session, actor, event_id)
-    if event.version != version:
-        raise PreconditionFailed
+    require_version(event, version)
     named = body.model_dump(exclude_unset=True)
     _require_changeable(event, named)
     values = {name: value for name, value in named.items() if name not in {"lines", "supporters"}}

@@ -18,7 +18,8 @@ from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach
 from app.core.clock import add_months, china_date, month_end
 from app.core.db import raw, unrestricted
-from app.core.problems import Forbidden, InvalidPayload, NotFound, PreconditionFailed, WrongStatus
+from app.core.editing import require_version
+from app.core.problems import Forbidden, InvalidPayload, NotFound, WrongStatus
 from app.earning import book as books
 from app.earning.book import Book
 from app.earning.engine import Considered, Rule, Verdict
@@ -149,8 +150,7 @@ async def _for_step(
         raise NotFound("incentive list")
     if found.dealer_code is None and actor.reach is not Reach.ALL:
         raise Forbidden
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     if found.status != needed:
         raise WrongStatus(current=found.status, allowed=[needed])
     return found

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.actors import Actor, Reach
 from app.core.clock import china_date
 from app.core.db import broken_constraint
-from app.core.problems import FieldError, Forbidden, InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import require_version
+from app.core.problems import FieldError, Forbidden, InvalidPayload, NotFound
 from app.earning import examples
 from app.earning.rules_problems import RuleExists
 from app.members.segments import owner
@@ -89,8 +90,7 @@ async def end(
         raise NotFound("rule")
     if rule.dealer_code is None and actor.reach is not Reach.ALL:
         raise Forbidden
-    if rule.version != version:
-        raise PreconditionFailed
+    require_version(rule, version)
     earliest = max(china_date(now), rule.valid_from)
     last_day = body.last_day or earliest
     if last_day < earliest or (rule.valid_until is not None and last_day > rule.valid_until):

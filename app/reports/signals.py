@@ -13,7 +13,8 @@ from sqlmodel import col
 from app.core.actors import Actor
 from app.core.clock import add_months, china_date, month_end, month_of
 from app.core.db import Database, new_id
-from app.core.problems import NotFound, PreconditionFailed
+from app.core.editing import require_version
+from app.core.problems import NotFound
 from app.identity.models import Account
 from app.reports import signals_queries as sql
 from app.reports.signals_models import Signal, SignalKind, SignalStatus, StaffPhone
@@ -104,8 +105,7 @@ async def judge(
     found = await session.get(Signal, signal_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotFound("signal")
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     found.status, found.decision = SignalStatus(body.status), body.reason
     found.decided_by, found.decided_at, found.decided_weight = actor.subject, now, found.weight
     found.version += 1

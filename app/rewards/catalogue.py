@@ -13,7 +13,8 @@ from app.core.actors import Actor, Reach
 from app.core.clock import china_date
 from app.core.codes import fresh_code
 from app.core.db import raw, unrestricted
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import require_version
+from app.core.problems import InvalidPayload, NotFound
 from app.partners import queries as partners
 from app.rewards import catalogue_queries as queries
 from app.rewards.catalogue_models import Reward, RewardCode, RewardMovement
@@ -82,8 +83,7 @@ async def update(session: AsyncSession, actor: Actor, reward_id: UUID, body: Rew
         InvalidPayload: the entry would not be whole.
     """
     found = await own(session, actor, reward_id, locked=True)
-    if found.version != version:
-        raise PreconditionFailed
+    require_version(found, version)
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(found, name, value)
     with session.no_autoflush:
