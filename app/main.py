@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from sqlalchemy.orm import configure_mappers
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
@@ -34,6 +35,7 @@ from app.events.calendar_router import router as calendar
 from app.events.check_in_router import router as check_ins
 from app.events.contests_router import router as contests
 from app.events.desk import Desk
+from app.events.finding_router import router as found_events
 from app.events.invitations_router import router as invitations
 from app.events.money_router import router as event_money
 from app.events.registration_router import busiest as seats
@@ -65,6 +67,7 @@ from app.members.sign_in_router import router as member_sign_in
 from app.members.transfers_router import router as transfers
 from app.members.vehicles_router import router as vehicles
 from app.members.wechat import mini_program
+from app.partners.claims_router import router as perk_claims
 from app.partners.figures_router import router as perk_figures
 from app.partners.perks_router import router as perks
 from app.partners.router import router as partners
@@ -98,10 +101,10 @@ ROUTERS = (
     sessions, accounts, credentials, oidc, audit, privacy, member_sign_in, member_access, segments,
     rules, awards, tiers, profiles, attributes, cards, vehicles, claims,
     deliveries, recruitment, transfers, merges, officers,
-    registrations, check_ins, events, event_money, invitations, aftermath, contests, calendar,
+    registrations, check_ins, events, event_money, invitations, found_events, aftermath, contests, calendar,
     referral_figures, incentives, signals, reports, materials, documents, rewards_catalogue, reward_orders,
     counter_vouchers, referrals,
-    partners, perks, vouchers, perk_figures,
+    partners, perks, vouchers, perk_figures, perk_claims,
 )  # fmt: skip
 
 
@@ -149,6 +152,8 @@ async def _connected(app: FastAPI, *, settings: Settings, dsn: str, clock: Clock
         ) as app.state.db,
         app.state.sessions.watching(app.state.db, clock),
     ):
+        # else the first request to use the tables would wait for it
+        configure_mappers()
         process.settle_heap()
         async with client(settings.outbound_seconds) as calls:
             app.state.sms = sender(settings, calls, clock)

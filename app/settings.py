@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     reward_hold_hours: int = Field(
         default=72, ge=1, description="an ordered reward's points go back when nobody confirms it for this long"
     )
+    bill_share_percent: int | None = Field(
+        default=None, ge=1, le=100, description="percent of a whole repair bill that points may pay; unset: all"
+    )
+    bill_fen_per_point: int = Field(
+        default=5, ge=1, description="what a point redeemed without a reward counts on a bill with such a limit"
+    )
     refund_grace_days: int = Field(default=30, ge=1, description="life of points refunded after their lot expired")
     sms: Literal["none", "console", "aliyun"] = Field(
         default="none", description="who sends text messages; console is the demo's, aliyun needs all of the next five"
@@ -94,6 +100,10 @@ class Settings(BaseSettings):
     )
     sms_template_phone_changed: str | None = Field(
         default=None, description="approved template without variables; without it no notice goes to the former number"
+    )
+    sms_template_event_cancelled: str | None = Field(
+        default=None,
+        description="approved template with the variables title, begins; without it who registered reads it in the app",
     )
     sms_base_url: str = Field(default="https://dysmsapi.aliyuncs.com", description="where the SMS provider is called")
     wechat_app_id: str | None = Field(
@@ -130,7 +140,9 @@ class Settings(BaseSettings):
     event_offer_hours: int = Field(
         default=24, ge=1, le=240, description="an offer to who waits for an event stands so many waking hours"
     )
-    quiet_from: time = Field(default=time(21), description="from then, in China, nobody is made an offer")
+    quiet_from: time = Field(
+        default=time(21), description="from then, in China, nobody is made an offer or sent a text about an event"
+    )
     quiet_until: time = Field(default=time(8), description="until then; the same as the other: no night")
     keep_leads_days: int = Field(
         default=365, ge=1, description="then who the buyers of ended referrals were is deleted"

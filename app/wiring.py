@@ -14,7 +14,7 @@ from app.earning.tiers_timeline import SOURCES as TIERS_SOURCES
 from app.earning.timeline import SOURCES as EARNING_SOURCES
 from app.earning.triggers import Trigger
 from app.earning.verify import CHECKS as EARNING
-from app.events import auctions, life, registration_queries, registrations
+from app.events import attended, auctions, life, registration_queries, registrations
 from app.events import queries as events
 from app.events.contest_verify import CHECKS as CONTESTS
 from app.events.fields import FIELDS as EVENTS_FIELDS
@@ -52,6 +52,7 @@ from app.referrals.holdings import HOLDINGS as REFERRALS_HOLDINGS
 from app.referrals.merging import MOVERS as REFERRALS_MOVERS
 from app.referrals.timeline import SOURCES as REFERRALS_SOURCES
 from app.referrals.verify import CHECKS as REFERRALS
+from app.reports.signals_fields import FIELDS as SIGNALS_FIELDS
 from app.rewards import catalogue
 from app.rewards import service as counter
 from app.rewards.holdings import HOLDINGS as REWARDS_HOLDINGS
@@ -73,12 +74,17 @@ vehicles.register_services(visits.last_service)
 delivered.register(delivered=purchases.delivered, cancelled=purchases.cancelled)
 delivered.register(delivered=success.match, cancelled=success.cancel)
 fields.register(*POINTS_FIELDS, *VISITS_FIELDS, *tiers_queries.FIELDS, *REFERRALS_FIELDS, *EVENTS_FIELDS)
+fields.register(*SIGNALS_FIELDS)
 reversals.register(awards.reverse_with)
 why.register(visits.DOCUMENT, earnings.told_by_row)
 whatif.register_rates(settlement.worth)
 whatif.register(Trigger.REPAIR_ORDER, earnings.events_of)
 for occasion in (*occasions.JOINED, *occasions.OF_THE_DAY):
     whatif.register(occasion.trigger, occasion.events)
+for trigger in purchases.TRIGGERS:
+    whatif.register(trigger, purchases.source(trigger))
+whatif.register(Trigger.REFERRAL_SUCCESS, success.events_of)
+whatif.register(Trigger.EVENT_ATTENDED, attended.events_of)
 merging.register(*VISITS_MOVERS, *EARNING_MOVERS, *REWARDS_MOVERS, *REFERRALS_MOVERS)
 holdings.register(*EARNING_HOLDINGS, *REWARDS_HOLDINGS, *REFERRALS_HOLDINGS)
 timeline.register(

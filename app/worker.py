@@ -13,12 +13,13 @@ from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.models import Job, Schedule
 
 import app.wiring  # noqa: F401 (what upper domains give to lower ones)
-from app.core import db, idempotency, process, tallies
+from app.core import db, idempotency, outbound, process, tallies
 from app.core.clock import Clock, add_months, china_date, month_of, system_clock
 from app.core.db import Database
+from app.core.sms import SmsSender, sender
 from app.core.vault import NO_VAULT, Vault, vault_of
 from app.earning import audiences, occasions, tiers
-from app.events import auctions, life, waiting
+from app.events import auctions, life, texts, waiting
 from app.identity import sessions
 from app.members import duplicates, sign_in_queries, transfers
 from app.partners import vouchers
@@ -66,10 +67,11 @@ async def run(dsn: str, *, vault: Vault = NO_VAULT, clock: Clock = system_clock,
         ConnectionError: the database is gone.
     """
     listener = await db.connect(dsn)
+    settings = Settings()
     try:
-        async with Database.open(dsn, vault=vault) as database:
+        async with Database.open(dsn, vault=vault) as database, outbound.client(settings.outbound_seconds) as calls:
             queue = PgQueuer(AsyncpgDriver(listener))
-            _register(queue, database, clock)
+            _register(queue, database, sender(settings, calls, clock), clock)
             loop = asyncio.get_running_loop()
             for signum in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(signum, queue.shutdown.set)
@@ -87,11 +89,15 @@ async def run(dsn: str, *, vault: Vault = NO_VAULT, clock: Clock = system_clock,
         await listener.close()
 
 
-def _register(queue: PgQueuer, database: Database, clock: Clock) -> None:
+def _register(queue: PgQueuer, database: Database, sms: SmsSender, clock: Clock) -> None:
     # a job that fails is parked, not lost
     @queue.entrypoint(jobs.ENTRYPOINT, on_failure="hold")
     async def import_orders(job: Job) -> None:
         await _import(database, job, clock)
+
+    @queue.entrypoint(texts.ENTRYPOINT, on_failure="hold")
+    async def send_texts(job: Job) -> None:
+        await _send_texts(database, sms, job, clock)
 
     @queue.schedule("nightly", JUST_AFTER_CHINA_MIDNIGHT)
     async def nightly(_: Schedule) -> None:
@@ -122,6 +128,16 @@ async def _import(database: Database, job: Job, clock: Clock) -> None:
         raise
 
 
+async def _send_texts(database: Database, sms: SmsSender, job: Job, clock: Clock) -> None:
+    event_id = UUID((job.payload or b"").decode())
+    try:
+        pause = await texts.work_off(database, sms, event_id, settings=Settings(), clock=clock)
+    except _PASSING as error:
+        raise RetryRequested(delay=_PAUSE, reason=str(error)) from error
+    if pause is not None:
+        raise RetryRequested(delay=pause, reason="the night, or the provider")
+
+
 async def nightly_work(database: Database, clock: Clock) -> None:
     """Book what matured or lapsed, make coming months' partitions, freeze figures, forget what is kept no longer."""
     now = clock()
@@ -142,10 +158,11 @@ async def nightly_work(database: Database, clock: Clock) -> None:
     log.info("%d pairs of members may be one person", await duplicates.find(database, now=now))
     await referrals.work(database, Settings(), now=now)
     await tiers.work(database, now=now)
+    # before audiences: a rule may be for whom a signal names
+    log.info("%d signals of abuse", await signals.find(database, Settings(), now=now))
     await audiences.choose_anew(database, now=now)
     awarded = await occasions.work(database, occasions.OF_THE_DAY, now=now)
     log.info("%d members were awarded for their birthday or anniversary", awarded)
-    log.info("%d signals of abuse", await signals.find(database, Settings(), now=now))
     # before what they count is kept no longer
     await reports.freeze_due(database, now=now, after_days=Settings().freeze_figures_after_days)
     await retention.apply(database, Settings(), now=now)

@@ -1,7 +1,7 @@
 """The seat rush, `club bench events`: 2,000 members want the 500 seats of an event in the same second.
 
-Each has a connection of its own, open beforehand; all requests are sent at once. Beside it, in the same round and
-against the same process, the rate at which points are earned over HTTP.
+Each has a connection of its own, open beforehand and until all have their answers; all requests are sent at once.
+Beside it, in the same round and against the same process, the rate at which points are earned over HTTP.
 """
 
 import asyncio
@@ -176,7 +176,6 @@ class Guest(asyncio.Protocol):
         for answer in self.answers.feed(data):
             self.at = time.perf_counter()
             self.answered.set_result(answer)
-            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.answered.done():
@@ -195,6 +194,8 @@ async def _rush(books: str, serving: Service) -> tuple[float, float]:
             guest.transport.write(guest.request)
         async with asyncio.timeout(_PATIENCE_SECONDS):
             answers = await asyncio.gather(*(guest.answered for guest in guests))
+        for guest in guests:
+            guest.transport.close()
         seconds = max(guest.at for guest in guests) - began
         _require_in_order(answers)
         for check in CHECKS:
@@ -221,7 +222,7 @@ async def _requests(connection: asyncpg.Connection, serving: Service, event_id: 
 def _request(serving: Service, event_id: UUID, token: str, number: int) -> bytes:
     body = f'{{"event_id": "{event_id}"}}'
     return (
-        f"POST /api/v1/me/event-registrations HTTP/1.1\r\nHost: 127.0.0.1:{serving.port}\r\n"
+        f"POST /api/v1/members/me/event-registrations HTTP/1.1\r\nHost: 127.0.0.1:{serving.port}\r\n"
         f"Authorization: Bearer {token}\r\nIdempotency-Key: rush/{number}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()

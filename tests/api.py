@@ -47,12 +47,13 @@ class Api:
         member: UUID | None = None,
         region: str | None = None,
         partner: str | None = None,
+        agency: str | None = None,
         scopes: str = "",
         subject: str = "",
     ) -> str:
         """A bearer token for a made-up actor."""
-        name = subject or f"{role}:{dealer or member or region or partner or 'all'}"
-        actor = Actor(name, role, dealer, member, frozenset(scopes.split()), region, partner)
+        name = subject or f"{role}:{dealer or member or region or partner or agency or 'all'}"
+        actor = Actor(name, role, dealer, member, frozenset(scopes.split()), region, partner, agency_code=agency)
         return str(self.app.state.tokens.issue(actor, timedelta(hours=1))[0])
 
     async def call(

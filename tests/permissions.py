@@ -17,7 +17,7 @@ from app.core.actors import PROGRAM_SCOPES, RIGHTS, Role
 from app.core.http import Requires
 from tests import asking, generated
 from tests.api import running_api
-from tests.asking import NOWHERE, Target, World
+from tests.asking import NOWHERE, Target, World, open_world
 from tests.conftest import fresh_database, migrated_template
 from tests.generated import Access
 
@@ -136,7 +136,7 @@ async def _table(server: str) -> str:
     async with (
         migrated_template(server) as template, fresh_database(server, template) as dsn, running_api(dsn) as api,
     ):  # fmt: skip
-        world = await World.made(api)
+        world = await open_world(api)
         lines = [await line(world, entry) for entry in generated.access()]
     return HEAD + "".join(f"{one}\n" for one in sorted(lines))
 

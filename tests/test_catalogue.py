@@ -3,21 +3,23 @@
 import ast
 import re
 import string
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic_core._pydantic_core import list_all_errors
 
 import app
-from app.core.catalogue import Language, texts
-from app.core.problems import Problem
+from app.core.catalogue import Language, text, texts, yuan
+from app.core.problems import Problem, WrongStatus
+from app.events.rules import EventStatus
 from tests import generated
 
 ZH, EN = texts(Language.ZH), texts(Language.EN)
 OTHER_SECTIONS = {
     "field", "warning", "sms", "export", "filter", "timeline", "import-fault", "import-right", "unreadable",
     "unreadable-row", "trigger", "rule_field", "signal", "event_notice", "event_draft",
-    "event_file", "event_kind", "event_class",
+    "event_file", "event_kind", "event_class", "event_status", "registration_status",
 }  # fmt: skip
 
 
@@ -49,6 +51,17 @@ def test_one_type_is_one_problem() -> None:
     assert len({kind.type for kind in kinds}) == len({(kind.type, kind.status) for kind in kinds})
 
 
+def test_moments_statuses_and_money_are_said_as_people_say_them() -> None:
+    moment = {"opens_at": datetime(2026, 12, 1, 22, 30, 31, tzinfo=UTC)}
+    assert text(Language.ZH, "check-in-not-open.detail", moment) == "签到自 2026-12-02 06:30 开始。"
+    assert "2026-12-02 06:30 (China)" in text(Language.EN, "check-in-not-open.detail", moment)
+    assert yuan(-123_456_05) == "-123,456.05"
+    figures = {"limit_fen": 2_000_000, "limit_points": 5, "needed_fen": 2_000_001, "needed_points": 0}
+    off = WrongStatus(current="proposed", allowed=[EventStatus.DRAFT]).body(Language.ZH)
+    assert (off["current"], off["detail"]) == ("proposed", "当前状态为“待审批”，不能执行此操作。")
+    assert "20,000.01 元" in text(Language.ZH, "beyond-region-limit.detail", figures)
+
+
 def test_no_text_is_left_over() -> None:
     sections = {key.partition(".")[0] for key in EN}
     assert sections - OTHER_SECTIONS == {kind.type for kind in generated.problem_kinds()}
@@ -62,8 +75,8 @@ def test_field_codes_are_pydantics_or_ours() -> None:
 
 def test_texts_of_pydantics_codes_name_its_figures() -> None:
     for error in list_all_errors():
-        text = EN.get(f"field.{error['type']}", "")
-        assert _placeholders(text) <= {"message", *(error.get("example_context") or {})}, error["type"]
+        said = EN.get(f"field.{error['type']}", "")
+        assert _placeholders(said) <= {"message", *(error.get("example_context") or {})}, error["type"]
 
 
 def _words_in_code() -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from app.core.actors import Role
 from tests import asking, generated
 from tests.api import running_api
-from tests.asking import Target, World
+from tests.asking import Target, World, open_world
 from tests.generated import Access
 from tests.permissions import may
 
@@ -56,7 +56,7 @@ ENTRIES = [entry for entry in generated.access() if places(entry)]
 @pytest.fixture(scope="module")
 async def world(dsn: str) -> AsyncIterator[World]:
     async with running_api(dsn) as api:
-        yield await World.made(api)
+        yield await open_world(api)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.operation)

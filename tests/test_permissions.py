@@ -7,7 +7,7 @@ import pytest
 
 from app.core.actors import RIGHTS, Right, Role
 from tests.api import running_api
-from tests.asking import World
+from tests.asking import World, open_world
 from tests.generated import EXPECTED, Access, access
 from tests.permissions import line
 
@@ -28,7 +28,7 @@ ONES_OWN = {"identity_end_session", "identity_sign_out", "identity_sign_out_ever
 @pytest.fixture(scope="module")
 async def world(dsn: str) -> AsyncIterator[World]:
     async with running_api(dsn) as api:
-        yield await World.made(api)
+        yield await open_world(api)
 
 
 def test_every_route_has_its_line() -> None:

@@ -10,11 +10,12 @@ from pydantic import TypeAdapter
 from app.audit import queries
 from app.audit.models import Action, AuditEvent
 from app.audit.queries import Position, Wanted
-from app.audit.schemas import AuditEventRead, Moment
+from app.audit.schemas import AuditEventRead
 from app.core.actors import Actor, Right
 from app.core.http import GUARDED, Cursor, Limit, Requires, Session
 from app.core.paging import Page, decode_cursor, paged
 from app.core.problems import InvalidPayload
+from app.core.schemas import Moment
 
 router = APIRouter(tags=["audit"], responses=GUARDED)
 

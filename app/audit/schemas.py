@@ -1,15 +1,12 @@
 """The trail at the edge."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.audit.models import Action
-
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2199, 12, 31, tzinfo=UTC))]
-"""A time with offset within reason (the far ends of the calendar have no offset to UTC)."""
 
 
 class AuditEventRead(BaseModel):

@@ -24,14 +24,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PayloadTooLarge, PreconditionFailed, UnsupportedMediaType
 
@@ -54,23 +53,20 @@ async def documents_list(
 
 
 @router.post("", status_code=201, response_model=DocumentRead, responses=documented(KeyConflict))
-async def documents_create(
-    body: DocumentCreate, actor: Publisher, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def documents_create(body: DocumentCreate, actor: Publisher, session: Session, once: Once) -> Response:
     """Announce a document; chapters see it with its first version."""
 
     async def create() -> DocumentRead:
         return DocumentRead.model_validate(await documents.create(session, body), from_attributes=True)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/{document_id}", responses=documented(NotFound))
 async def documents_get(document_id: UUID, actor: Reader, session: Session, response: Response) -> DocumentRead:
     """One document."""
     found = await documents.document(session, actor, document_id)
-    response.headers["ETag"] = etag(found.version)
-    return DocumentRead.model_validate(found, from_attributes=True)
+    return tagged(response, DocumentRead.model_validate(found, from_attributes=True))
 
 
 @router.patch("/{document_id}", responses=documented(NotFound, PreconditionFailed))
@@ -79,8 +75,7 @@ async def documents_update(
 ) -> DocumentRead:
     """Change a document's title or summary, take it away from the chapters, or give it back."""
     changed = await documents.update(session, actor, document_id, body, version=version_of(if_match))
-    response.headers["ETag"] = etag(changed.version)
-    return DocumentRead.model_validate(changed, from_attributes=True)
+    return tagged(response, DocumentRead.model_validate(changed, from_attributes=True))
 
 
 @router.get("/{document_id}/versions", responses=documented(NotFound))

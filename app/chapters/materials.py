@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters import materials_queries as queries
@@ -29,7 +28,7 @@ from app.chapters.materials_schemas import (
 )
 from app.chapters.problems import MaterialExists, StockShort
 from app.core.actors import Actor
-from app.core.db import broken_constraint
+from app.core.db import flush_unless
 from app.core.editing import edit
 from app.core.problems import InvalidPayload, NotFound
 from app.core.transitions import require_step
@@ -55,7 +54,7 @@ async def create(session: AsyncSession, body: MaterialCreate) -> Material:
     """
     created = Material(**body.model_dump())
     session.add(created)
-    await _flush(session)
+    await flush_unless(session, "uq_material_name", MaterialExists)
     return created
 
 
@@ -80,7 +79,7 @@ async def update(session: AsyncSession, material_id: UUID, body: MaterialUpdate,
     """
     found = await _locked(session, material_id)
     edit(found, body.model_dump(exclude_unset=True), version)
-    await _flush(session)
+    await flush_unless(session, "uq_material_name", MaterialExists)
     return found
 
 
@@ -119,15 +118,6 @@ def _moved(
     return MaterialMovement(
         material_id=material.id, request_id=request_id, change=change, reason=reason, at=now, by=actor.subject
     )
-
-
-async def _flush(session: AsyncSession) -> None:
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) == "uq_material_name":
-            raise MaterialExists from None
-        raise
 
 
 # --- requests ---

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.chapters import materials
 from app.chapters import materials_queries as queries
@@ -24,6 +24,7 @@ from app.chapters.materials_schemas import (
     StockChange,
 )
 from app.chapters.problems import MaterialExists, StockShort
+from app.chapters.router import Code
 from app.core.actors import Actor, Right
 from app.core.http import (
     GUARDED,
@@ -31,14 +32,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 
@@ -49,7 +49,6 @@ Keeper = Annotated[Actor, Depends(Requires(Right.MATERIALS_WRITE))]
 StockReader = Annotated[Actor, Depends(Requires(Right.MATERIALS_WRITE, Right.AUDIT_READ))]
 Asker = Annotated[Actor, Depends(Requires(Right.MATERIALS_REQUEST))]
 Either = Annotated[Actor, Depends(Requires(Right.MATERIALS_REQUEST, Right.MATERIALS_WRITE))]
-Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
 
 STEP = documented(NotFound, WrongStatus)
 
@@ -67,23 +66,20 @@ async def materials_list(
 @router.post(
     "/materials", status_code=201, response_model=MaterialRead, responses=documented(MaterialExists, KeyConflict)
 )
-async def materials_create(
-    body: MaterialCreate, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def materials_create(body: MaterialCreate, actor: Keeper, session: Session, once: Once) -> Response:
     """Take something into the catalogue; its stock begins at 0."""
 
     async def create() -> MaterialRead:
         return MaterialRead.model_validate(await materials.create(session, body), from_attributes=True)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/materials/{material_id}", responses=documented(NotFound))
 async def materials_get(material_id: UUID, _: Reader, session: Session, response: Response) -> MaterialRead:
     """One material; the ETag is the entry's and not its stock's."""
     found = await materials.material(session, material_id)
-    response.headers["ETag"] = etag(found.version)
-    return MaterialRead.model_validate(found, from_attributes=True)
+    return tagged(response, MaterialRead.model_validate(found, from_attributes=True))
 
 
 @router.patch("/materials/{material_id}", responses=documented(NotFound, PreconditionFailed, MaterialExists))
@@ -92,8 +88,7 @@ async def materials_update(
 ) -> MaterialRead:
     """Change an entry, or offer it no longer."""
     changed = await materials.update(session, material_id, body, version=version_of(if_match))
-    response.headers["ETag"] = etag(changed.version)
-    return MaterialRead.model_validate(changed, from_attributes=True)
+    return tagged(response, MaterialRead.model_validate(changed, from_attributes=True))
 
 
 @router.get("/materials/{material_id}/movements", responses=documented(NotFound))
@@ -112,7 +107,7 @@ async def materials_movements(
     responses=documented(NotFound, StockShort, KeyConflict),
 )  # fmt: skip
 async def materials_change_stock(
-    material_id: UUID, body: StockChange, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
+    material_id: UUID, body: StockChange, actor: Keeper, session: Session, now: Now, once: Once
 ) -> Response:
     """Book what came in, or (negative) is gone; the stock is never below 0."""
 
@@ -120,9 +115,7 @@ async def materials_change_stock(
         changed = await materials.change_stock(session, actor, material_id, body, now=now)
         return MaterialRead.model_validate(changed, from_attributes=True)
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=change, target=str(material_id)
-    )
+    return await once(body, change)
 
 
 # --- requests ---
@@ -133,14 +126,14 @@ async def materials_change_stock(
     responses=documented(NotFound, KeyConflict),
 )  # fmt: skip
 async def material_requests_ask(
-    code: Code, body: RequestCreate, actor: Asker, session: Session, now: Now, key: OptionalKey = None
+    code: Code, body: RequestCreate, actor: Asker, session: Session, now: Now, once: Once
 ) -> Response:
     """Ask headquarters for materials, for a chapter."""
 
     async def ask() -> RequestRead:
         return _request(await materials.ask(session, actor, code, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=ask, target=code)
+    return await once(body, ask)
 
 
 @router.get("/material-requests")

@@ -12,8 +12,8 @@ from app.chapters.officer_schemas import OfficerCreate, OfficerUpdate, TargetSet
 from app.chapters.problems import OfficeTaken
 from app.chapters.rules import HELD_BY_ONE, overlap
 from app.core.actors import Actor
-from app.core.editing import require_version
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import change, edit, require_version
+from app.core.problems import InvalidPayload, NotFound
 
 
 async def officers(session: AsyncSession, actor: Actor, code: str, *, on: date | None) -> Sequence[Officer]:
@@ -66,10 +66,8 @@ async def update(
     """
     found = await _for_change(session, actor, officer_id, version)
     with session.no_autoflush:
-        for name, value in body.model_dump(exclude_unset=True).items():
-            setattr(found, name, value)
+        change(found, body.model_dump(exclude_unset=True))
         await _require_free(session, found)
-    found.version += 1
     await session.flush()
     return found
 
@@ -132,7 +130,7 @@ async def target(session: AsyncSession, actor: Actor, code: str, period: str) ->
         NotFound: the dealer has no chapter, or is not the actor's.
     """
     await service.chapter(session, actor, code)
-    return await session.get(Target, (code, period)) or Target(dealer_code=code, period=period, version=0)
+    return await session.get(Target, (code, period)) or _no_target(code, period)
 
 
 async def set_target(
@@ -145,14 +143,13 @@ async def set_target(
     """
     # two who set it first are told apart
     await _held(session, actor, code)
-    found = await session.get(Target, (code, period), populate_existing=True)
-    if version != (found.version if found is not None else 0):
-        raise PreconditionFailed
-    if found is None:
-        found = Target(dealer_code=code, period=period, version=0)
-        session.add(found)
-    for name, value in body.model_dump().items():
-        setattr(found, name, value)
-    found.version += 1
+    known = await session.get(Target, (code, period), populate_existing=True)
+    found = known or _no_target(code, period)
+    edit(found, body.model_dump(), version)
+    session.add(found)
     await session.flush()
     return found
+
+
+def _no_target(code: str, period: str) -> Target:
+    return Target(dealer_code=code, period=period, version=0)

@@ -1,7 +1,7 @@
 """Chapters' officers and targets over HTTP."""
 
 from datetime import date
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -17,6 +17,7 @@ from app.chapters.officer_schemas import (
     TargetSet,
 )
 from app.chapters.problems import OfficeTaken
+from app.chapters.router import Code
 from app.core.actors import Actor, Right
 from app.core.clock import china_date
 from app.core.http import (
@@ -25,14 +26,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.core.schemas import BusinessDate
@@ -42,7 +42,6 @@ router = APIRouter(tags=["chapters"], responses=GUARDED)
 Reader = Annotated[Actor, Depends(Requires(Right.NETWORK_READ))]
 Director = Annotated[Actor, Depends(Requires(Right.CHAPTERS_WRITE))]
 Headquarters = Annotated[Actor, Depends(Requires(Right.NETWORK_WRITE))]
-Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
 Period = Annotated[str, Path(pattern=PERIOD, description="a month or a year", examples=["2026-11", "2026"])]
 
 CHANGED = documented(NotFound, PreconditionFailed, OfficeTaken)
@@ -67,22 +66,20 @@ async def officers_list(
     "/dealers/{code}/chapter/officers", status_code=201, response_model=OfficerRead,
     responses=documented(NotFound, OfficeTaken, KeyConflict),
 )  # fmt: skip
-async def officers_appoint(
-    code: Code, body: OfficerCreate, actor: Director, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def officers_appoint(code: Code, body: OfficerCreate, actor: Director, session: Session, once: Once) -> Response:
     """Give somebody an office of a chapter. President, secretary and treasurer are one person at a time."""
 
     async def appoint() -> OfficerRead:
         return OfficerRead.model_validate(await officers.appoint(session, actor, code, body), from_attributes=True)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=appoint, target=code)
+    return await once(body, appoint)
 
 
 @router.get("/officers/{officer_id}", responses=documented(NotFound))
 async def officers_get(officer_id: UUID, actor: Reader, session: Session, response: Response) -> OfficerRead:
     """Who holds an office, with the days."""
     found = await officers.officer(session, actor, officer_id)
-    return _tagged(response, OfficerRead.model_validate(found, from_attributes=True))
+    return tagged(response, OfficerRead.model_validate(found, from_attributes=True))
 
 
 @router.patch("/officers/{officer_id}", responses=CHANGED)
@@ -91,7 +88,7 @@ async def officers_update(
 ) -> OfficerRead:
     """Correct an entry, or end it."""
     changed = await officers.update(session, actor, officer_id, body, version=version_of(if_match))
-    return _tagged(response, OfficerRead.model_validate(changed, from_attributes=True))
+    return tagged(response, OfficerRead.model_validate(changed, from_attributes=True))
 
 
 @router.delete("/officers/{officer_id}", status_code=204, responses=documented(NotFound, PreconditionFailed))
@@ -120,7 +117,7 @@ async def targets_get(
 ) -> TargetRead:
     """A chapter's targets of a month or a year; version 0 while there are none."""
     found = await officers.target(session, actor, code, target_period)
-    return _tagged(response, TargetRead.model_validate(found, from_attributes=True))
+    return tagged(response, TargetRead.model_validate(found, from_attributes=True))
 
 
 @router.put("/dealers/{code}/chapter/targets/{target_period}", responses=documented(NotFound, PreconditionFailed))
@@ -130,12 +127,4 @@ async def targets_set(
 ) -> TargetRead:  # fmt: skip
     """Set what a chapter is to reach in a month or a year; the first time with ETag "0"."""
     changed = await officers.set_target(session, actor, code, target_period, body, version=version_of(if_match))
-    return _tagged(response, TargetRead.model_validate(changed, from_attributes=True))
-
-
-Tagged = TypeVar("Tagged", OfficerRead, TargetRead)
-
-
-def _tagged(response: Response, record: Tagged) -> Tagged:
-    response.headers["ETag"] = etag(record.version)
-    return record
+    return tagged(response, TargetRead.model_validate(changed, from_attributes=True))

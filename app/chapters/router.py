@@ -1,6 +1,6 @@
 """The network over HTTP."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -29,15 +29,14 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, id_after, paged
+from app.core.paging import Page, decode_cursor, id_after, next_cursor, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.identity.credential_schemas import PasswordReset
 from app.identity.problems import AccountBlocked, OwnAccount, UsernameTaken
@@ -62,15 +61,13 @@ async def regions_list(_: Reader, session: Session) -> list[RegionRead]:
 
 
 @router.post("/regions", status_code=201, response_model=RegionRead, responses=documented(RegionExists, KeyConflict))
-async def regions_create(
-    body: RegionCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def regions_create(body: RegionCreate, actor: Headquarters, session: Session, once: Once) -> Response:
     """Take a regional office into the network."""
 
     async def create() -> RegionRead:
         return RegionRead.model_validate(await service.create_region(session, body), from_attributes=True)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/dealers")
@@ -94,21 +91,19 @@ async def dealers_list(
 
 
 @router.post("/dealers", status_code=201, response_model=DealerRead, responses=documented(DealerExists, KeyConflict))
-async def dealers_create(
-    body: DealerCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def dealers_create(body: DealerCreate, actor: Headquarters, session: Session, once: Once) -> Response:
     """Take a dealer into the network."""
 
     async def create() -> DealerRead:
         return _dealer(await service.create_dealer(session, body))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/dealers/{code}", responses=documented(NotFound))
 async def dealers_get(code: Code, actor: Reader, session: Session, response: Response) -> DealerRead:
     """One dealer with its chapter; the ETag is the dealer's."""
-    return _tagged(response, _dealer(await service.dealer(session, actor, code)))
+    return tagged(response, _dealer(await service.dealer(session, actor, code)))
 
 
 @router.patch("/dealers/{code}", responses=EDITED)
@@ -122,14 +117,14 @@ async def dealers_update(
 ) -> DealerRead:
     """Change a dealer."""
     changed = await service.update_dealer(session, actor, code, body, version=version_of(if_match))
-    return _tagged(response, _dealer(changed))
+    return tagged(response, _dealer(changed))
 
 
 @router.get("/dealers/{code}/chapter", responses=documented(NotFound))
 async def chapters_get(code: Code, actor: Reader, session: Session, response: Response) -> ChapterRead:
     """A dealer's chapter; the ETag is the chapter's."""
     found = await service.chapter(session, actor, code)
-    return _tagged(response, ChapterRead.model_validate(found, from_attributes=True))
+    return tagged(response, ChapterRead.model_validate(found, from_attributes=True))
 
 
 @router.post(
@@ -139,7 +134,7 @@ async def chapters_get(code: Code, actor: Reader, session: Session, response: Re
     responses=documented(NotFound, ChapterExists, KeyConflict),
 )
 async def chapters_open(
-    code: Code, body: ChapterCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
+    code: Code, body: ChapterCreate, actor: Headquarters, session: Session, now: Now, once: Once
 ) -> Response:
     """Open a dealer's chapter."""
 
@@ -147,7 +142,7 @@ async def chapters_open(
         opened = await service.open_chapter(session, actor, code, body, now=now)
         return ChapterRead.model_validate(opened, from_attributes=True)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=open_it, target=code)
+    return await once(body, open_it)
 
 
 @router.patch("/dealers/{code}/chapter", responses=EDITED)
@@ -156,7 +151,7 @@ async def chapters_update(
 ) -> ChapterRead:
     """Change a chapter."""
     changed = await service.update_chapter(session, actor, code, body, version=version_of(if_match))
-    return _tagged(response, ChapterRead.model_validate(changed, from_attributes=True))
+    return tagged(response, ChapterRead.model_validate(changed, from_attributes=True))
 
 
 @router.get("/dealers/{code}/staff", responses=documented(NotFound))
@@ -165,8 +160,8 @@ async def staff_list(
 ) -> Page[StaffRead]:
     """The accounts of a dealer's staff, by grant, oldest first."""
     found = await service.staff(session, actor, code, after=id_after(cursor), limit=limit + 1, now=now)
-    page = paged(found, limit, lambda member: (str(member.grant.id),))
-    return Page[StaffRead].model_validate(page | {"items": [StaffRead.of(member) for member in found[:limit]]})
+    items = [StaffRead.of(member) for member in found[:limit]]
+    return Page[StaffRead](items=items, next_cursor=next_cursor(found, limit, lambda member: (str(member.grant.id),)))
 
 
 @router.post(
@@ -176,14 +171,14 @@ async def staff_list(
     responses=documented(NotFound, UsernameTaken, KeyConflict),
 )
 async def staff_create(
-    code: Code, body: StaffCreate, actor: Employer, session: Session, now: Now, key: OptionalKey = None
+    code: Code, body: StaffCreate, actor: Employer, session: Session, now: Now, once: Once
 ) -> Response:
     """Give one of a dealer's staff an account with a first password, in a role that one may give."""
 
     async def create() -> StaffRead:
         return StaffRead.of(await service.create_staff(session, actor, code, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create, target=code)
+    return await once(body, create)
 
 
 @router.patch("/staff/{account_id}", responses=EDITED | documented(OwnAccount, AccountBlocked))
@@ -198,7 +193,7 @@ async def staff_update(
 ) -> StaffRead:
     """Rename, deactivate or reactivate a staff account in a role that one may give."""
     changed = await service.update_staff(session, actor, account_id, body, version=version_of(if_match), now=now)
-    return _tagged(response, StaffRead.of(changed))
+    return tagged(response, StaffRead.of(changed))
 
 
 @router.put("/staff/{account_id}/password", status_code=204, responses=documented(NotFound, OwnAccount))
@@ -212,11 +207,3 @@ async def staff_reset_password(
 def _dealer(row: DealerRow) -> DealerRead:
     chapter = ChapterRead.model_validate(row.chapter, from_attributes=True) if row.chapter else None
     return DealerRead(**row.dealer.model_dump(), chapter=chapter)
-
-
-Tagged = TypeVar("Tagged", DealerRead, ChapterRead, StaffRead)
-
-
-def _tagged(response: Response, record: Tagged) -> Tagged:
-    response.headers["ETag"] = etag(record.version)
-    return record

@@ -5,7 +5,6 @@ from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chapters import queries
@@ -23,9 +22,9 @@ from app.chapters.schemas import (
 )
 from app.core.actors import Actor
 from app.core.clock import china_date
-from app.core.db import broken_constraint, unrestricted
-from app.core.editing import edit, require_version
-from app.core.problems import Forbidden, InvalidPayload, NotFound, Problem
+from app.core.db import flush_unless, unrestricted
+from app.core.editing import change, edit, require_version
+from app.core.problems import Forbidden, InvalidPayload, NotFound
 from app.identity import accounts, credentials
 from app.identity import queries as identity_queries
 from app.identity import service as identity
@@ -43,7 +42,7 @@ async def create_region(session: AsyncSession, body: RegionCreate) -> Region:
         raise RegionExists
     created = Region(**body.model_dump())
     session.add(created)
-    await _insert(session, "pk_region", RegionExists)
+    await flush_unless(session, "pk_region", RegionExists)
     return created
 
 
@@ -71,7 +70,7 @@ async def create_dealer(session: AsyncSession, body: DealerCreate) -> DealerRow:
         raise DealerExists
     created = Dealer(**body.model_dump())
     session.add(created)
-    await _insert(session, "pk_dealer", DealerExists)
+    await flush_unless(session, "pk_dealer", DealerExists)
     return DealerRow(created, None)
 
 
@@ -129,7 +128,7 @@ async def open_chapter(
         return await _open_again(session, former, body.name, opened_on)
     opened = Chapter(dealer_code=code, name=body.name, opened_on=opened_on)
     session.add(opened)
-    await _insert(session, "pk_chapter", ChapterExists)
+    await flush_unless(session, "pk_chapter", ChapterExists)
     return opened
 
 
@@ -142,8 +141,7 @@ async def _open_again(session: AsyncSession, former: Chapter, name: str | None, 
     if former.closed_on > former.opened_on:
         days = {"opened_on": former.opened_on, "closed_on": former.closed_on}
         session.add(FormerChapter(dealer_code=former.dealer_code, **days))
-    former.opened_on, former.closed_on, former.name = opened_on, None, name or former.name
-    former.version += 1
+    change(former, {"opened_on": opened_on, "closed_on": None, "name": name or former.name})
     await session.flush()
     return former
 
@@ -172,8 +170,7 @@ async def close_chapter(session: AsyncSession, actor: Actor, code: str, today: d
     await session.refresh(found, with_for_update=True)
     if found.closed_on is not None:
         raise NotFound("chapter")
-    found.closed_on = today
-    found.version += 1
+    change(found, {"closed_on": today})
     await queries.end_offices(session, code, today)
     await session.flush()
     return found
@@ -267,16 +264,6 @@ async def _subordinate(session: AsyncSession, actor: Actor, account_id: UUID, no
 def _employs(actor: Actor, member: StaffMember) -> bool:
     at = member.grant.dealer_code
     return at == actor.dealer_code if actor.role.is_dealer_staff else at is not None
-
-
-async def _insert(session: AsyncSession, key: str, exists: type[Problem]) -> None:
-    """Write what was added; `exists` when somebody added the same `key` at the same moment."""
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != key:
-            raise
-        raise exists from None
 
 
 async def _change(session: AsyncSession, record: Dealer | Chapter, changes: dict[str, object], version: int) -> None:

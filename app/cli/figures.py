@@ -88,6 +88,9 @@ def _tried(found: trial.WhatIf) -> Table:
         sums = (row.draft.points, row.happened.points)
         money = (f"{one.fen / 100:,.2f}" for one in (row.draft, row.happened))
         table.add_row(row.place, row.funder, *(f"{points:,}" for points in sums), *money)
-    if found.waiting or found.not_tried:
-        table.caption = f"for a person: {found.waiting}; not tried: {', '.join(found.not_tried) or '-'}"
+    if found.waiting or found.not_tried or found.as_if_in_force:
+        table.caption = (
+            f"for a person: {found.waiting}; not tried: {', '.join(found.not_tried) or '-'}; "
+            f"of other days, tried all the same: {', '.join(found.as_if_in_force) or '-'}"
+        )
     return table

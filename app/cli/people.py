@@ -1,6 +1,6 @@
 """Commands on who may sign in: accounts and their tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -29,14 +29,16 @@ def account(
         list[str] | None, typer.Option(help="dealer code, for dealer staff; for a program as often as it is to reach")
     ] = None,
     region: Annotated[str | None, typer.Option(help="region code, for a regional manager or a program")] = None,
-    partner: Annotated[str | None, typer.Option(help="partner code, for a partner's clerk")] = None,
+    partner: Annotated[str | None, typer.Option(help="partner code, for a partner's people")] = None,
+    agency: Annotated[str | None, typer.Option(help="agency code, for an agency's people")] = None,
     until: Annotated[
         date | None, typer.Option(parser=day, metavar="DATE", help="the last day of the grant, or of a program")
     ] = None,
     scope: Annotated[list[str] | None, typer.Option(help="for a program, as often as needed")] = None,
 ) -> None:
     """Make an account, such as the first of headquarters; asks for its password. A program's secret is printed once."""
-    _check_places(role, {Reach.DEALER: dealer, Reach.REGION: region, Reach.PARTNER: partner}, dealers=len(dealer or ()))
+    places = {Reach.DEALER: dealer, Reach.REGION: region, Reach.PARTNER: partner, Reach.AGENCY: agency}
+    _check_places(role, places, dealers=len(dealer or ()))
     _check_scopes(role, scope or ())
     _check_username(username)
     password = "" if scope else _new_password(username)
@@ -51,21 +53,22 @@ def account(
                 return f"client secret, shown this once: {made.secret}"
             await identity.create_account(
                 session, username=username, name=username, role=role, password=password, now=system_clock(), by="cli",
-                dealer_code=dealer[0] if dealer else None, region_code=region, partner_code=partner, valid_until=until,
+                dealer_code=dealer[0] if dealer else None, region_code=region, partner_code=partner, agency_code=agency,
+                valid_until=until,
             )  # fmt: skip
             return f"account {username} made"
 
     say(on_books(make))
 
 
-def _check_places(role: Role, places: dict[Reach, object], *, dealers: int) -> None:
+def _check_places(role: Role, places: Mapping[Reach, object], *, dealers: int) -> None:
     named = {reach for reach, codes in places.items() if codes}
     if role is Role.API_CLIENT:
-        fits = Reach.PARTNER not in named
+        fits = named <= {Reach.DEALER, Reach.REGION}
     else:
         fits = named == {role.reach} & places.keys() and dealers < 2
     if role is Role.MEMBER or not fits:
-        raise typer.BadParameter("members enrol; a role needs --dealer, --region or --partner as far as it reaches")
+        raise typer.BadParameter("members enrol; a role needs --dealer, --region, --partner or --agency, as it reaches")
 
 
 def _check_scopes(role: Role, scopes: Sequence[str]) -> None:

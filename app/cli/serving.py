@@ -1,6 +1,7 @@
 """Commands that run the service: its schema, its processes, the demonstration, the benchmark."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -65,6 +66,8 @@ def demo(serve: Annotated[bool, typer.Option(help="serve the API when the past i
         require_keys(settings)
         run(_live_through_the_past(dsn, settings))
         if port is not None:
+            # the worker reads its settings anew
+            os.environ["CLUB_SMS"] = settings.sms
             with demonstration.background_worker(dsn):
                 say(run(demonstration.welcome(dsn, settings)))
                 serving.serve(settings, dsn, port)

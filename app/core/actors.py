@@ -3,7 +3,6 @@
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 from uuid import UUID
 
 HEADQUARTERS = "HQ"
@@ -17,6 +16,7 @@ class Reach(StrEnum):
     REGION = "region"
     DEALER = "dealer"
     PARTNER = "partner"
+    AGENCY = "agency"
     SELF = "self"
 
 
@@ -91,6 +91,8 @@ class Right(StrEnum):
     PARTNERS_WRITE = "partners:write"
     PARTNERS_PREPAY = "partners:prepay"
     VOUCHERS_VERIFY = "vouchers:verify"
+    CLAIMS_CHECK = "claims:check"
+    COMMISSIONS_READ = "commissions:read"
     OWN_CARD = "own:card"
 
 
@@ -109,6 +111,8 @@ class Role(StrEnum):
     SERVICE_ADVISOR = "service_advisor"
     FINANCE_CLERK = "finance_clerk"
     PARTNER_CLERK = "partner_clerk"
+    PARTNER_MANAGER = "partner_manager"
+    AGENCY_CLERK = "agency_clerk"
     MEMBER = "member"
     API_CLIENT = "api_client"
 
@@ -136,6 +140,8 @@ REACH = {
     Role.SERVICE_ADVISOR: Reach.DEALER,
     Role.FINANCE_CLERK: Reach.DEALER,
     Role.PARTNER_CLERK: Reach.PARTNER,
+    Role.PARTNER_MANAGER: Reach.PARTNER,
+    Role.AGENCY_CLERK: Reach.AGENCY,
     Role.MEMBER: Reach.SELF,
     Role.API_CLIENT: Reach.ALL,
 }
@@ -190,6 +196,7 @@ _SETTLE = {
     Right.SIGNALS_READ,
     Right.PARTNERS_READ,
     Right.PARTNERS_PREPAY,
+    Right.CLAIMS_CHECK,
     Right.EVENTS_READ,
     Right.EVENTS_SETTLE,
     Right.EVENT_MONEY_GRANT,
@@ -233,9 +240,13 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.SALES_CONSULTANT: frozenset(_RECRUIT | {Right.NETWORK_READ, Right.MEMBERS_ENROL, Right.MEMBERS_APPLY}),
     Role.SERVICE_ADVISOR: frozenset(_COUNTER),
     Role.FINANCE_CLERK: frozenset(
-        {Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM, Right.RECORDS_EXPORT}
+        {Right.NETWORK_READ, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM, Right.CLAIMS_CHECK, Right.RECORDS_EXPORT}
     ),
     Role.PARTNER_CLERK: frozenset({Right.VOUCHERS_VERIFY, Right.STATEMENTS_READ}),
+    Role.PARTNER_MANAGER: frozenset(
+        {Right.VOUCHERS_VERIFY, Right.STATEMENTS_READ, Right.STATEMENTS_CONFIRM, Right.CLAIMS_CHECK}
+    ),
+    Role.AGENCY_CLERK: frozenset({Right.COMMISSIONS_READ}),
     Role.MEMBER: frozenset({Right.OWN_CARD}),
     Role.API_CLIENT: frozenset(),
 }
@@ -246,9 +257,9 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 class Actor:
     """An authenticated caller.
 
-    Staff have a `dealer_code`, `region_code` or `partner_code` as far as they reach, members their `member_id`,
-    programs their `scopes` and, unless they reach all, `dealer_codes` or a `region_code`. Who signed in as a person
-    has a `session_id`.
+    Staff have a `dealer_code`, `region_code`, `partner_code` or `agency_code` as far as they reach, members their
+    `member_id`, programs their `scopes` and, unless they reach all, `dealer_codes` or a `region_code`. Who signed in
+    as a person has a `session_id`.
     """
 
     subject: str
@@ -260,6 +271,7 @@ class Actor:
     partner_code: str | None = None
     session_id: UUID | None = None
     dealer_codes: frozenset[str] = frozenset()
+    agency_code: str | None = None
 
     @property
     def reach(self) -> Reach:
@@ -289,9 +301,3 @@ class Actor:
 
 acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 """Whom the request under way is for: what is recorded and what the database lets be read follows from it."""
-
-
-class Authenticator(Protocol):
-    """Turns a bearer token into an actor; None when it is not (or no longer) good."""
-
-    def __call__(self, token: str) -> Actor | None: ...

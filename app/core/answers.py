@@ -1,6 +1,7 @@
 """How problems are answered, whoever raised them, and the id that every request and its answer carry."""
 
 import logging
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -24,6 +25,9 @@ from app.core.problems import FieldError, InvalidPayload, Problem
 
 log = logging.getLogger("club")
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""How pydantic writes a member of an enumeration; its value is what callers know."""
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
@@ -60,6 +64,8 @@ def _field_error(fault: Mapping[str, Any]) -> FieldError:
     parts = path if source == "body" else [source, *path]
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
     context = {name: value for name, value in fault.get("ctx", {}).items() if not isinstance(value, Exception)}
+    if "expected" in context:
+        context["expected"] = _MEMBER.sub(r"\1", context["expected"])
     known = f"field.{fault['type']}" in catalogue.texts(Language.EN)
     return FieldError(pointer, fault["type"] if known else "value_invalid", context | {"message": fault["msg"]})
 

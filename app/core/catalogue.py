@@ -1,11 +1,15 @@
 """What users read, by key and language: Chinese first, English second. The texts stand in zh.toml and en.toml."""
 
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Self
+
+from app.core.clock import CHINA
 
 
 class Language(StrEnum):
@@ -49,9 +53,37 @@ class Phrase(str):
 
 
 def text(language: Language, key: str, context: Mapping[str, object]) -> str:
-    """The text under `key` with its figures filled in."""
-    said = {name: value.said(language) if isinstance(value, Phrase) else value for name, value in context.items()}
-    return texts(language)[key].format_map(said)
+    """The text under `key` with its figures filled in; `{x_yuan}` is the figure `x_fen` in yuan."""
+    said = {name: _said(language, value) for name, value in context.items()}
+    money = {
+        name[:-4] + "_yuan": yuan(fen) for name, fen in context.items() if name.endswith("_fen") and type(fen) is int
+    }
+    return texts(language)[key].format_map(said | money)
+
+
+def _said(language: Language, value: object) -> object:
+    match value:
+        case Phrase():
+            return value.said(language)
+        case datetime():
+            return f"{value.astimezone(CHINA):%Y-%m-%d %H:%M}" + (" (China)" if language is Language.EN else "")
+        case StrEnum():
+            return texts(language).get(f"{_section(type(value))}.{value}", str(value))
+        case list() | tuple():
+            return ("、" if language is Language.ZH else ", ").join(map(str, value))
+    return value
+
+
+@cache
+def _section(words: type[StrEnum]) -> str:
+    """Where the words of an enumeration stand, if anywhere: `event_kind` those of `EventKind`."""
+    return re.sub(r"\B(?=[A-Z])", "_", words.__name__).lower()
+
+
+def yuan(fen: int) -> str:
+    """An amount for people: yuan with two decimals."""
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
 
 
 def preferred(accept_language: str) -> Language:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app.core.actors import Reach, acting
+from app.core.problems import Problem
 from app.core.vault import NO_VAULT, Vault, entrust
 
 APP_ROLE = "club_app"
@@ -71,11 +72,12 @@ def _narrow(connection: SyncConnection) -> None:
     if (actor := acting.get()) is not None:
         dealers = ",".join(sorted(actor.dealers))
         member, partner = str(actor.member_id or ""), actor.partner_code or ""
-        reach = (actor.reach, dealers, actor.region_code or "", member, actor.subject, partner)
+        reach = (actor.reach, dealers, actor.region_code or "", member, actor.subject, partner, actor.agency_code or "")
         connection.exec_driver_sql(
             "SELECT set_config('club.reach', $1, true), set_config('club.dealer', $2, true),"
             " set_config('club.region', $3, true), set_config('club.member', $4, true),"
-            " set_config('club.subject', $5, true), set_config('club.partner', $6, true)",
+            " set_config('club.subject', $5, true), set_config('club.partner', $6, true),"
+            " set_config('club.agency', $7, true)",
             reach,
         )
 
@@ -192,6 +194,20 @@ async def raw(session: AsyncSession) -> asyncpg.Connection:
         # SQLAlchemy's BEGIN goes out with its first statement; without it a raw one would commit by itself
         await session.execute(text("SELECT 1"))
     return connection
+
+
+async def flush_unless(session: AsyncSession, constraint: str, broken: Problem | type[Problem]) -> None:
+    """Write what the session holds.
+
+    Raises:
+        broken: it breaks this constraint or unique index, maybe because somebody else was first.
+    """
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if broken_constraint(error) != constraint:
+            raise
+        raise broken from None
 
 
 def broken_constraint(error: IntegrityError) -> str | None:

@@ -29,6 +29,11 @@ def edit(record: Versioned, changes: Mapping[str, object], version: int) -> None
         PreconditionFailed: it has another by now.
     """
     require_version(record, version)
+    change(record, changes)
+
+
+def change(record: Versioned, changes: Mapping[str, object]) -> None:
+    """Change a record, which is locked and in the version its editor has read."""
     for name, value in changes.items():
         setattr(record, name, value)
     record.version += 1

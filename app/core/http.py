@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import asyncpg
 import orjson
@@ -18,6 +18,8 @@ from app.core import catalogue, db, problems
 from app.core.actors import Actor, Right, acting
 from app.core.answers import refusal_of
 from app.core.catalogue import Language
+from app.core.editing import Versioned
+from app.core.idempotency import Keyed
 from app.core.problems import InvalidPayload, Problem
 from app.core.sms import SmsSender
 from app.settings import Settings
@@ -82,6 +84,19 @@ RequiredKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_l
 OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 IfMatch = Annotated[str, Header(alias="If-Match", description="the record's ETag as last read")]
 Format = Annotated[Literal["json", "csv"], Query(description="how the answer is written")]
+
+
+async def _keyed(request: Request, session: Session, now: Now, key: OptionalKey = None) -> Keyed:
+    actor: Actor | None = request.scope["actor"]
+    if actor is None:
+        raise problems.Unauthenticated
+    # the same content for another path is other content
+    target = "/".join(request.path_params.values())
+    return Keyed(session, actor.subject, key, now, request.scope["route"].status_code or 200, target)
+
+
+Once = Annotated[Keyed, Depends(_keyed)]
+"""`once(body, action)`: what a guarded write answers, done once under the request's Idempotency-Key, if it has one."""
 
 
 class Requires(SecurityBase):
@@ -217,6 +232,15 @@ GUARDED = documented(
 def etag(version: int) -> str:
     """A record's ETag, from its version."""
     return f'"{version}"'
+
+
+Record = TypeVar("Record", bound=Versioned)
+
+
+def tagged(response: Response, record: Record) -> Record:
+    """What is answered about a record; the answer's ETag is its version."""
+    response.headers["ETag"] = etag(record.version)
+    return record
 
 
 def version_of(if_match: str) -> int:

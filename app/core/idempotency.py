@@ -1,6 +1,7 @@
 """Writes that are not postings, under an Idempotency-Key: done once, answered alike. The ledger keeps its own keys."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -53,6 +54,29 @@ async def once(
         IdempotencyRecord(caller=caller, key=key, request_hash=digest, status=status, body=body, created_at=now)
     )
     return _json(status, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A request that may carry an Idempotency-Key; called with its content and what it does, that is done `once`."""
+
+    session: AsyncSession
+    caller: str
+    key: str | None
+    now: datetime
+    status: int
+    target: str
+
+    async def __call__(self, content: BaseModel, action: Callable[[], Awaitable[BaseModel]]) -> Response:
+        """The answer of `action`; the first one again, where the same content came under this key before.
+
+        Raises:
+            KeyConflict: the key was used with other content.
+        """
+        return await once(
+            self.session, caller=self.caller, key=self.key, request=content, now=self.now, action=action,
+            status=self.status, target=self.target,
+        )  # fmt: skip
 
 
 def _json(status: int, body: str) -> Response:

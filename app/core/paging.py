@@ -63,7 +63,11 @@ def id_after(cursor: str | None) -> UUID | None:
         raise InvalidPayload.at("/query/cursor", "cursor_invalid") from None
 
 
+def next_cursor(rows: Sequence[Row], limit: int, position: Callable[[Row], tuple[str | int, ...]]) -> str | None:
+    """Where the next page begins, by rows fetched with one more than `limit`, which only tells that there is one."""
+    return encode_cursor(*position(rows[limit - 1])) if len(rows) > limit else None
+
+
 def paged(rows: Sequence[Row], limit: int, position: Callable[[Row], tuple[str | int, ...]]) -> dict[str, object]:
-    """A page of rows fetched with one more than `limit`, which only tells that there is a next page."""
-    more = len(rows) > limit
-    return {"items": rows[:limit], "next_cursor": encode_cursor(*position(rows[limit - 1])) if more else None}
+    """A page of rows that are shown as they are, fetched as `next_cursor` says."""
+    return {"items": rows[:limit], "next_cursor": next_cursor(rows, limit, position)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from app.core.catalogue import Language, text
@@ -103,7 +104,10 @@ class WrongStatus(Problem):
     status, type = 409, "wrong-status"
 
     def __init__(self, *, current: str, allowed: Sequence[str]) -> None:
-        super().__init__(current=current, allowed=list(allowed))
+        # read from the database it is a plain text; of its kind it has words in the catalogue
+        kinds = {type(one) for one in allowed if isinstance(one, StrEnum)}
+        named = next((kind(current) for kind in kinds if current in set(kind)), current)
+        super().__init__(current=named, allowed=list(allowed))
 
 
 class PreconditionFailed(Problem):

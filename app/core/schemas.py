@@ -1,10 +1,11 @@
 """What schemas at the edge share: strict input, tame text, fields that may be left out."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,9 @@ Reason = Annotated[Line, StringConstraints(max_length=500)]
 
 BusinessDate = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 """A China date within reason (the far ends of the calendar mean infinity to PostgreSQL's driver)."""
+
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2199, 12, 31, tzinfo=UTC))]
+"""A time with offset within reason (the far ends of the calendar have no offset to UTC)."""
 
 
 PartnerCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_-]{2,32}$"), Field(examples=["HOTEL-01"])]

@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     PHONE_CHANGE = "phone_change"
     PHONE_CHANGED = "phone_changed"
     """to the former number"""
+    EVENT_CANCELLED = "event_cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Message:
         return text(Language.ZH, f"sms.{self.purpose}", self.figures)
 
 
+class SmsNotTaken(SmsUnavailable):
+    """The provider was not reached, or failed: the message is not under way."""
+
+
 class SmsSender(Protocol):
     """Delivers messages to phone numbers (E.164)."""
 
@@ -54,7 +59,7 @@ class SmsSender(Protocol):
     """False when no provider is configured, which is the same for every number."""
 
     async def send(self, phone: str, message: Message) -> None:
-        """Send, or raise SmsUnavailable."""
+        """Send, or raise SmsUnavailable; SmsNotTaken when it may be sent again later."""
         ...
 
 
@@ -109,7 +114,7 @@ class AliyunSender:
         self._pauses = pauses
 
     async def send(self, phone: str, message: Message) -> None:
-        """Hand the message over to the provider, or raise SmsUnavailable."""
+        """Hand the message over to the provider, or raise SmsUnavailable; SmsNotTaken: it was not taken."""
         if message.purpose not in self._provider.templates:
             log.warning("there is no template to send a message of the kind %s", message.purpose)
             raise SmsUnavailable
@@ -126,7 +131,7 @@ class AliyunSender:
                 return _require_accepted(answer)
             if pause is not None:
                 await asyncio.sleep(pause)
-        raise SmsUnavailable
+        raise SmsNotTaken
 
     async def _attempt(self, query: str) -> httpx.Response | None:
         """The provider's answer; None when there was no connection."""
@@ -165,6 +170,11 @@ def _code_of(answer: httpx.Response) -> str:
     return str(body.get("Code", "no code"))[:64] if isinstance(body, dict) else "no object"
 
 
+def serves(settings: Settings, purpose: Purpose) -> bool:
+    """Whether messages of a purpose are sent."""
+    return settings.sms == "console" or (settings.sms == "aliyun" and purpose in _provider(settings).templates)
+
+
 def sender(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> SmsSender:
     """The sender the settings name."""
     if settings.sms == "aliyun":
@@ -180,6 +190,8 @@ def _provider(settings: Settings) -> Provider:
     }
     if settings.sms_template_phone_changed is not None:
         templates[Purpose.PHONE_CHANGED] = settings.sms_template_phone_changed
+    if settings.sms_template_event_cancelled is not None:
+        templates[Purpose.EVENT_CANCELLED] = settings.sms_template_event_cancelled
     return Provider(
         httpx.URL(settings.sms_base_url), _given(settings.sms_key_id),
         _given(settings.sms_key_secret).get_secret_value(), _given(settings.sms_sign_name), templates,

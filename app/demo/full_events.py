@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from app.core.actors import HEADQUARTERS
 from app.core.clock import CHINA, add_months, china_date
 from app.core.db import Database
-from app.demo import full_results, past
+from app.demo import full_invited, full_results, past
 from app.demo.full import Dealer
 from app.demo.full_calendar import IN_THE_WORKSHOP, REPORTED, SETTLED, Plan, hosts, of_chapter, of_month
 from app.demo.full_guests import Guest, Regulars, regulars
@@ -52,7 +52,7 @@ async def live(
             for plan in queue:
                 async with database.session() as session:
                     life = await Life.begin(session, settings, plan, _guests(plan, come))
-                    await _to_its_end(life, horizon)
+                    await _to_its_end(life, _regulars_of(plan, come), horizon)
 
         await asyncio.gather(*(desk() for _ in range(AT_ONCE)))
     return len(plans)
@@ -88,16 +88,20 @@ def _budgets(hosting: Sequence[str]) -> list[tuple[str, Purse, EventBudgetSet]]:
 
 def _guests(plan: Plan, come: Regulars) -> list[Guest]:
     """Who wishes to come, in the order of registering; of headquarters' events from each chapter that supports it."""
-    whose = come.shipped if plan.kind in IN_THE_WORKSHOP else come.new
-    wishing = [guest for chapter in plan.chapters for guest in whose[chapter]]
+    wishing = _regulars_of(plan, come)
     return plan.random.sample(wishing, min(len(plan.parties), len(wishing)))
 
 
-async def _to_its_end(life: Life, horizon: datetime) -> None:
-    """Through all stages, as far as they were reached before a time."""
+def _regulars_of(plan: Plan, come: Regulars) -> list[Guest]:
+    whose = come.shipped if plan.kind in IN_THE_WORKSHOP else come.new
+    return [guest for chapter in plan.chapters for guest in whose[chapter]]
+
+
+async def _to_its_end(life: Life, members: Sequence[Guest], horizon: datetime) -> None:
+    """Through all stages, as far as they were reached before a time; `members` may be invited."""
     plan = life.plan
     is_national = plan.host is None
-    await _published(life)
+    await _published(life, members)
     await full_results.prepare(life)
     await life.open()
     if life.guests and not is_national:
@@ -108,15 +112,18 @@ async def _to_its_end(life: Life, horizon: datetime) -> None:
     await full_results.give(life)
     await life.ask()
     if plan.ends_at + REPORTED < horizon:
+        await full_invited.show(life)
         await life.report()
     if plan.ends_at + SETTLED < horizon:
         await life.settle()
 
 
-async def _published(life: Life) -> None:
+async def _published(life: Life, members: Sequence[Guest]) -> None:
     await life.propose()
     await life.approve()
     await life.publish()
+    if life.plan.kind in full_invited.INVITING:
+        await full_invited.invite(life, members)
 
 
 # --- what is to come ---
@@ -135,38 +142,39 @@ async def plan_ahead(database: Database, settings: Settings, dealers: Sequence[D
     come = await regulars(database, hosting, today)
     for plan in missing:
         async with database.session() as session:
-            await stages[plan.title](await Life.begin(session, settings, plan, _guests(plan, come)))
+            life = await Life.begin(session, settings, plan, _guests(plan, come))
+            await stages[plan.title](life, _regulars_of(plan, come))
     return len(missing)
 
 
-Stage = Callable[[Life], Awaitable[None]]
+Stage = Callable[[Life, Sequence[Guest]], Awaitable[None]]
 
 
-async def _draft(_: Life) -> None:
+async def _draft(_: Life, __: Sequence[Guest]) -> None:
     """Nobody has proposed it yet."""
 
 
-async def _proposed(life: Life) -> None:
+async def _proposed(life: Life, _: Sequence[Guest]) -> None:
     await life.propose()
 
 
-async def _returned(life: Life) -> None:
+async def _returned(life: Life, _: Sequence[Guest]) -> None:
     await life.propose()
     await life.send_back("请先与场地确认人数上限。")
 
 
-async def _approved(life: Life) -> None:
+async def _approved(life: Life, _: Sequence[Guest]) -> None:
     await life.propose()
     await life.approve()
 
 
-async def _open(life: Life) -> None:
-    await _published(life)
+async def _open(life: Life, members: Sequence[Guest]) -> None:
+    await _published(life, members)
     await life.open()
 
 
-async def _called_off(life: Life) -> None:
-    await _open(life)
+async def _called_off(life: Life, members: Sequence[Guest]) -> None:
+    await _open(life, members)
     await life.cancel("天气预报有暴雨", life.plan.starts_at - timedelta(days=16))
 
 

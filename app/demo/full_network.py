@@ -19,6 +19,7 @@ from rich.console import Console
 from app.chapters.imports import COLUMNS as DEALER_COLUMNS
 from app.chapters.imports import import_dealers
 from app.core import tabular
+from app.core.actors import Actor, Role
 from app.core.clock import CHINA, add_months, system_clock
 from app.core.db import Database
 from app.core.vault import vault_of
@@ -40,6 +41,8 @@ AT_ONCE = 100
 """Applications, or referrals, in one transaction."""
 DESKS = 4
 """Sessions that register referrals side by side."""
+DEALERS_SYSTEMS = Actor(past.HEADQUARTERS.subject, Role.API_CLIENT)
+"""Who registers referrals: consultants are named as dealers' systems name them, without accounts here."""
 
 
 async def run(dsn: str, settings: Settings, console: Console) -> None:
@@ -50,7 +53,7 @@ async def run(dsn: str, settings: Settings, console: Console) -> None:
     """
     dealers = shipped_dealers()
     also = partial(live, settings, console, dealers)
-    await past.run(dsn, settings, console, load=partial(load, settings, console), also=also)
+    await past.run(dsn, settings, console, load=partial(load, console), also=also)
     async with Database.open(dsn, vault=vault_of(settings)) as database:
         await full_events.plan_ahead(database, settings, dealers, system_clock())
 
@@ -69,7 +72,7 @@ async def live(
         console.print(f"{held} events, {claimed} vouchers ({seconds:.1f} s)", highlight=False)
 
 
-async def load(settings: Settings, console: Console, database: Database, first: date, last: date) -> None:
+async def load(console: Console, database: Database, first: date, last: date) -> None:
     """The network as it is at the end of the month `last`; broken off, it is taken up again.
 
     Args:
@@ -82,7 +85,7 @@ async def load(settings: Settings, console: Console, database: Database, first: 
         folder = Path(name)
         write(folder, network)
         # its dealers that are known stay as they are: the new chapters keep their day
-        await past.load_network(settings, console, folder, database, opened_on, last)
+        await past.load_network(console, folder, database, opened_on, last)
         await _move_in(database, full.opening_day(last))
         await _refer(database, console, full_referrals.referred(network))
         await _deliver(database, console, folder)
@@ -159,7 +162,7 @@ async def _refer(database: Database, console: Console, referred: Sequence[Referr
                 for one in batch:
                     with suppress(AlreadyReferred, BuyerIsOwner):
                         body, now = _registration(one), one.registered_at
-                        await referrals.register(session, past.HEADQUARTERS, body, settings, now=now)
+                        await referrals.register(session, DEALERS_SYSTEMS, body, settings, now=now)
 
     await asyncio.gather(*(desk() for _ in range(DESKS)))
     console.print(f"{len(referred):,} referrals ({stopwatch.monotonic() - begun:.1f} s)", highlight=False)

@@ -5,9 +5,7 @@ All names are invented. Six national partners share the published joint event (`
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from random import Random
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,15 +17,12 @@ from app.demo import past, ruling
 from app.demo.full import SEED, Dealer
 from app.demo.full_calendar import JOINT_PARTNERS, MONTHS, hosts
 from app.demo.full_guests import Guest, Regulars, regulars
-from app.earning.definitions import Share
-from app.partners import perks, service, till, vouchers
-from app.partners.perk_schemas import PerkCreate, PerkUpdate
+from app.demo.perks import AGENCY, HOTEL, Deal, local, take_on, terms
+from app.partners import service, till, vouchers
 from app.partners.rules import Category, budget_of
-from app.partners.schemas import AgencyCreate, BlockCreate, PartnerCreate
+from app.partners.schemas import BlockCreate, PartnerCreate
 from app.settings import Settings
 
-AGENCY = AgencyCreate(code="AGENCY-TONG", name="同行商务代理")
-AGENCY_PERCENT = Decimal(5)
 PREPAID = "INSURER-AN"
 BLOCK = BlockCreate(points=3_000, amount_fen=30_000, reference="demo-block-1")
 RESERVE, LOW = 200, 500
@@ -42,23 +37,8 @@ PAID_DAY = 27
 """By then the month's events have given their points."""
 
 
-class Deal(NamedTuple):
-    """A partner with its perk: what one is worth, what it costs the member."""
-
-    code: str
-    name: str
-    name_en: str
-    category: Category
-    place: str
-    perk: str
-    value_fen: int
-    points: int = 0
-    by_agency: bool = False
-    dealer_code: str | None = None
-
-
 NATIONAL = (
-    Deal("HOTEL-HUBIN", "湖滨酒店", "Lakeside Hotel", Category.HOTEL, "杭州", "双人下午茶", 16_800, by_agency=True),
+    HOTEL,
     Deal("WINERY-QIU", "秋山酒庄", "Autumn Hill Winery", Category.WINERY, "烟台", "酒庄品鉴", 12_000, by_agency=True),
     Deal("SALON-SI", "丝语美发", "Silk Hair Salon", Category.BEAUTY, "上海", "造型护理", 9_800, by_agency=True),
     Deal(PREPAID, "安行保险", "Safe Way Insurance", Category.INSURANCE, "北京", "驾乘意外险一月", 3_000),
@@ -110,13 +90,7 @@ def _morning(day: date) -> datetime:
 
 def deals(hosting: Sequence[str]) -> list[Deal]:
     """The national partners, then those that chapters found."""
-    return [*NATIONAL, *map(_local, hosting[:LOCAL_HOSTS])]
-
-
-def _local(host: str) -> Deal:
-    return Deal(
-        f"{host}-WASH", f"{host} 洗车房", f"{host} Car Wash", Category.OTHER, "店旁", "精洗", 6_000, dealer_code=host
-    )  # fmt: skip
+    return [*NATIONAL, *map(local, hosting[:LOCAL_HOSTS])]
 
 
 async def offer(database: Database, dealers: Sequence[Dealer], last: date) -> None:
@@ -128,41 +102,16 @@ async def offer(database: Database, dealers: Sequence[Dealer], last: date) -> No
         async with database.session() as session:
             await service.create_agency(session, AGENCY)
             for deal in deals(hosts(dealers)):
-                await _take_on(session, deal, first, now)
+                await take_on(session, deal, _partner(deal, first), now=now)
             await service.add_block(session, past.HEADQUARTERS, PREPAID, BLOCK, now=now)
     await ruling.event_rules(
         database, past.HEADQUARTERS, partner_code=PREPAID, budget=budget_of(PREPAID), since=first, now=now
     )  # fmt: skip
 
 
-async def _take_on(session: AsyncSession, deal: Deal, first: date, now: datetime) -> None:
-    is_prepaid, keeper = deal.code == PREPAID, _keeper(deal)
-    partner = PartnerCreate(
-        code=deal.code, name=deal.name, name_en=deal.name_en, category=deal.category, place=deal.place,
-        contract_no=f"C-{deal.code}", valid_from=first, dealer_code=deal.dealer_code,
-        agency_code=AGENCY.code if deal.by_agency else None, agency_percent=AGENCY_PERCENT if deal.by_agency else None,
-        is_prepaid=is_prepaid, reserve_points=RESERVE if is_prepaid else 0, low_points=LOW if is_prepaid else 0,
-    )  # fmt: skip
-    await service.create(session, keeper, partner, now=now)
-    perk = await perks.create(session, keeper, _perk(deal, first))
-    await perks.update(session, keeper, perk.id, PerkUpdate(is_offered=True), version=perk.version)
-
-
-def _keeper(deal: Deal) -> Actor:
-    if deal.dealer_code is None:
-        return past.HEADQUARTERS
-    return Actor(f"director.{deal.dealer_code.lower()}", Role.CARE_DIRECTOR, deal.dealer_code)
-
-
-def _perk(deal: Deal, first: date) -> PerkCreate:
-    sharing = (("hq", 25), ("dealer", 25), (f"partner:{deal.code}", 50))
-    shares = tuple(Share(party=party, percent=Decimal(percent)) for party, percent in sharing)
-    return PerkCreate(
-        partner_code=deal.code, name=deal.perk, valid_from=first, quota=1_000, quota_per_member=MONTHS,
-        points=deal.points, value_fen=deal.value_fen, shares=shares if deal.by_agency else None,
-        # the holidays of October are fully booked
-        blackout=[date(first.year + years, 10, day) for years in (0, 1) for day in (1, 2, 3)],
-    )  # fmt: skip
+def _partner(deal: Deal, first: date) -> PartnerCreate:
+    ahead = {"is_prepaid": True, "reserve_points": RESERVE, "low_points": LOW} if deal.code == PREPAID else {}
+    return PartnerCreate.model_validate(terms(deal, first) | ahead)
 
 
 # --- vouchers ---

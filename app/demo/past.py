@@ -18,12 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from app.chapters.imports import COLUMNS as DEALER_COLUMNS
 from app.chapters.imports import import_dealers
 from app.core import tabular
-from app.core.actors import Actor, Role
 from app.core.clock import CHINA, add_months, china_date, month_of, system_clock
 from app.core.db import Connection, Database
 from app.core.tabular import Row
 from app.core.vault import vault_of
-from app.demo import people, plan, ruling, sums
+from app.demo import people, perks, plan, ruling, sums
 from app.demo.plan import Redemption, Visit
 from app.demo.sums import Month
 from app.members import bulk
@@ -39,8 +38,8 @@ from app.visits.queries import cause
 from app.visits.rules import COLUMNS as ORDER_COLUMNS
 
 DATA = files("app.demo") / "data"
-ACTOR = "demo"
-HEADQUARTERS = Actor(ACTOR, Role.HQ_ADMIN)
+HEADQUARTERS = perks.HEADQUARTERS
+ACTOR = HEADQUARTERS.subject
 AT_ONCE = 12
 """Redemptions under way at the same time."""
 
@@ -77,7 +76,7 @@ async def run(
         ForeignBooks: nothing was loaded.
     """
     orders = _orders_by_month(data)
-    load = load or partial(load_network, settings, console, data)
+    load = load or partial(load_network, console, data)
     async with Database.open(dsn, vault=vault_of(settings), pool_size=AT_ONCE + 2) as database:
         first = await settled.first_period(database.pool)
         assert first is not None
@@ -95,6 +94,8 @@ async def run(
                 lived.append(await _live(database, month, orders, partial(also, database, month, last)))
                 console.print(sums.line(lived[-1]), highlight=False)
                 progress.advance(task)
+        await perks.offer(database, now=system_clock())
+        await people.hire(database, settings, system_clock())
         await ledger.roll_up(database.pool)
         console.print(sums.closing_words(lived, await totals.read(database.pool)), highlight=False)
     if (left_out := max(orders)) not in months:
@@ -125,15 +126,12 @@ async def _is_open(connection: Connection, month: date) -> bool:
     return sealed is None or month > sealed
 
 
-async def load_network(
-    settings: Settings, console: Console, data: Traversable, database: Database, first: date, _last: date
-) -> None:
-    """The dealers and members of `data`, the rule of the demonstration, and its staff."""
+async def load_network(console: Console, data: Traversable, database: Database, first: date, _last: date) -> None:
+    """The dealers and members of `data`, and the rule of the demonstration."""
     now = system_clock()
     with as_file(data / "dealers.csv.gz") as file:
         dealers, _ = await import_dealers(database, tabular.open_rows(file, DEALER_COLUMNS), now=now, opened_on=first)
     await ruling.rule(database, HEADQUARTERS, since=first, now=now)
-    await people.hire(database, settings, now)
     begun = stopwatch.monotonic()
     with as_file(data / "members.csv.gz") as file:
         members, _ = await import_members(database, tabular.open_rows(file, MEMBER_COLUMNS), now=now)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Role
 from app.core.db import Database
+from app.demo.perks import AGENCY, HOTEL
 from app.identity import credentials, programs
 from app.identity import service as identity
 from app.identity.models import Account
@@ -22,6 +23,8 @@ class Hire(NamedTuple):
     name: str
     role: Role
     dealer_code: str | None = None
+    partner_code: str | None = None
+    agency_code: str | None = None
     scopes: tuple[str, ...] = ()
 
 
@@ -30,6 +33,9 @@ HIRES = (
     Hire("director.sh001", "上海 SH001 客户关爱总监", Role.CARE_DIRECTOR, "SH001"),
     Hire("advisor.sh001", "上海 SH001 服务顾问", Role.SERVICE_ADVISOR, "SH001"),
     Hire("finance.hz001", "杭州 HZ001 财务结算", Role.FINANCE_CLERK, "HZ001"),
+    Hire("till.hotel", "湖滨酒店 前台", Role.PARTNER_CLERK, partner_code=HOTEL.code),
+    Hire("manager.hotel", "湖滨酒店 经理", Role.PARTNER_MANAGER, partner_code=HOTEL.code),
+    Hire("agency", "同行商务代理", Role.AGENCY_CLERK, agency_code=AGENCY.code),
     Hire(
         "dms", "dealers' management system", Role.API_CLIENT,
         scopes=("members:apply", "members:enrol", "members:write", "network:read", "orders:cancel", "orders:read",
@@ -58,7 +64,8 @@ async def hire(database: Database, settings: Settings, now: datetime) -> None:
             if account is None:
                 account = await identity.create_account(
                     session, username=person.username, name=person.name, role=person.role,
-                    dealer_code=person.dealer_code, password=known, now=now, by="demo",
+                    dealer_code=person.dealer_code, partner_code=person.partner_code, agency_code=person.agency_code,
+                    password=known, now=now, by="demo",
                 )  # fmt: skip
             await credentials.waive_for_demo(session, account.id, now=now)
 

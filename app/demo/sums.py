@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
+from app.core.catalogue import yuan
 from app.core.db import Connection
 from app.points.totals import Totals
 from app.settlement.schemas import Closing
@@ -49,7 +50,7 @@ def closing_words(months: Sequence[Month], totals: Totals) -> str:
     return "\n".join(
         [
             f"[bold]{_formatted('all', months)}[/]",
-            f"dealers' credit {_yuan(credit)} - charge {_yuan(charge)} = net {_yuan(credit - charge)} yuan\n",
+            f"dealers' credit {yuan(credit)} - charge {yuan(charge)} = net {yuan(credit - charge)} yuan\n",
             f"[bold]issued = {totals.issued:,}  redeemed = {totals.redeemed:,}  expired = {totals.expired:,}[/]",
             f"reversed = {totals.reversed:,}  outstanding = {totals.outstanding:,}  owed = {totals.owed:,}",
         ]
@@ -61,9 +62,4 @@ def _formatted(name: str, months: Sequence[Month]) -> str:
     dealers = sum(month.closing.net_fen for month in months)
     headquarters = sum(month.closing.hq_net_fen for month in months)
     nets = (dealers, headquarters, dealers + headquarters)
-    return _LINE.format(name, *(f"{count:,}" for count in counts), *map(_yuan, nets))
-
-
-def _yuan(fen: int) -> str:
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+    return _LINE.format(name, *(f"{count:,}" for count in counts), *map(yuan, nets))

@@ -16,6 +16,8 @@ from app.core.actors import Actor, Role
 from app.core.clock import system_clock
 from app.core.commands import on_full_network
 from app.core.db import Database
+from app.core.vault import vault_of
+from app.demo import perks
 from app.demo.people import HIRES, password
 from app.identity.tokens import Tokens
 from app.settings import Settings, default_data_dir
@@ -39,8 +41,9 @@ def background_worker(dsn: str) -> Iterator[None]:
 
 async def welcome(dsn: str, settings: Settings) -> str:
     """The words on the screen, with tokens that live as long as any."""
-    async with Database.open(dsn) as database:
+    async with Database.open(dsn, vault=vault_of(settings)) as database:
         member = await _a_member(database.pool)
+        code = await perks.voucher_code(database, member["id"], member["member_no"], now=system_clock())
         month = await settled.last_sealed(database.pool)
     tokens = Tokens(settings.signing_key, clock=system_clock)
     life = timedelta(minutes=settings.access_token_minutes)
@@ -64,6 +67,7 @@ async def welcome(dsn: str, settings: Settings) -> str:
             *(f"  {hire.username:<14} secret {password(settings, hire.username)}   {hire.name}" for hire in programs),
             f"  {member['member_no']:<14} token {own}   {member['name']}, a member",
             f"A new token: {club} token NAME{full}\n",
+            f"A partner's till: {url}/partner   sign in as till.hotel" + (f", voucher {code}" if code else "") + "\n",
             "To try in another terminal:",
             f"  curl -s {url}/api/v1/sign-in -H 'Content-Type: application/json'"
             f""" -d '{{"username": "hq", "password": "{password(settings, "hq")}"}}'""",

@@ -90,8 +90,8 @@ class Lot(NamedTuple):
     @property
     def inputs(self) -> dict[str, Value]:
         """What the rule was computed from."""
-        values = {**day_values(self.event.on), **self.event.values}
-        return {name: values[name] for name in sorted(self.rule.fields)}
+        values, day = self.event.values, day_values(self.event.on)
+        return {name: values[name] if name in values else day[name] for name in sorted(self.rule.fields)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +188,8 @@ async def _typed(connection: asyncpg.Connection, event: Event, book: Book) -> en
 
 
 _AWARDS = """
-SELECT a.part, a.rule_no, a.member_id, a.funder, a.points, a.status_points, a.inputs::text AS inputs, a.waits_for,
-       a.cause, p.posting_no
+SELECT a.part, a.rule_no, a.member_id, a.funder, a.place, a.points, a.status_points, a.inputs::text AS inputs,
+       a.waits_for, a.cause, p.posting_no
   FROM award a LEFT JOIN ledger.posting p
     ON p.member_id = a.member_id AND p.request_key = md5(a.cause || '#' || a.attempt)::uuid
  WHERE a.document = $1 AND a.attempt = $2 ORDER BY a.part"""
@@ -206,7 +206,8 @@ async def _first_outcome(connection: asyncpg.Connection, event: engine.Event, bo
     values = {**day_values(event.on), **event.values}
     for row in rows:
         inputs = {name: value for name, value in orjson.loads(row["inputs"]).items() if not name.startswith("member.")}
-        if row["member_id"] != event.member_id or any(values[name] != value for name, value in inputs.items()):
+        same = (row["member_id"], row["place"]) == (event.member_id, event.place)
+        if not same or any(values[name] != value for name, value in inputs.items()):
             raise DocumentConflict
     lots = [
         Lot(event, book.version(row["rule_no"]), row["part"], row["funder"], row["points"], row["status_points"])

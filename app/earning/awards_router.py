@@ -14,14 +14,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )  # fmt: skip
-from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.earning import budgets, cases
@@ -30,7 +29,7 @@ from app.earning.awards_schemas import BudgetCreate, BudgetRead, BudgetUpdate, C
 from app.earning.budgets import Used
 from app.earning.earning_problems import BudgetExists, StillFails
 from app.earning.why import why
-from app.members import queries as members
+from app.members.visibility import visible_member
 from app.points.problems import DocumentConflict, FutureDate, WalletClosed
 
 router = APIRouter(tags=["rules"], responses=GUARDED)
@@ -56,16 +55,14 @@ async def budgets_list(
 @router.post(
     "/points/budgets", status_code=201, response_model=BudgetRead, responses=documented(BudgetExists, KeyConflict)
 )
-async def budgets_create(
-    body: BudgetCreate, actor: Author, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def budgets_create(body: BudgetCreate, actor: Author, session: Session, now: Now, once: Once) -> Response:
     """Set up a budget for rules to draw on."""
 
     async def create() -> BudgetRead:
         made = await budgets.create(session, actor, body, now=now)
         return _budget(await budgets.get(session, actor, made.code, today=china_date(now)))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/points/budgets/{budget_code}", responses=documented(NotFound))
@@ -145,8 +142,7 @@ async def members_posting_why(
     member_id: UUID, posting_no: Annotated[int, Path(ge=1, lt=1 << 63)], actor: PointsReader, session: Session
 ) -> WhyRead:
     """Why an earning gave so many points."""
-    if await members.member(session, actor, member_id) is None:
-        raise NotFound("member")
+    await visible_member(session, actor, member_id)
     await unrestricted(session)
     told = await why(await raw(session), member_id, posting_no)
     inside = actor.role is not Role.MEMBER

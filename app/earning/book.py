@@ -14,6 +14,7 @@ from app.chapters import queries as chapters
 from app.core.db import Connection
 from app.earning.definitions import Definition
 from app.earning.engine import Considered, Event, Rule, Verdict, consider, judged, scope_with, stacked
+from app.earning.expressions import Scopes
 from app.earning.tiers import NOBODYS, Tiers, tiers_of
 from app.earning.triggers import Trigger, Value
 
@@ -31,13 +32,16 @@ class Choice(NamedTuple):
     fields: frozenset[str]
     audiences: frozenset[UUID]
     asks_member: bool
+    scopes: Scopes
+    """Where the values of their events are made ready."""
 
     @classmethod
-    def of(cls, rules: Sequence[Rule]) -> "Choice":
-        """These rules."""
+    def of(cls, trigger: Trigger, rules: Sequence[Rule]) -> "Choice":
+        """These rules of a trigger."""
         fields = frozenset(name for rule in rules for name in rule.fields)
         audiences = frozenset(rule.definition.audience for rule in rules if rule.definition.audience)
-        return cls(rules, fields, audiences, bool(audiences) or any(name.startswith("member.") for name in fields))
+        asks_member = bool(audiences) or any(name.startswith("member.") for name in fields)
+        return cls(rules, fields, audiences, asks_member, Scopes(trigger, fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Book:
         key = (event.trigger, place, bisect_right(self.turns, event.on))
         if (found := self._reached.get(key)) is None:
             rules = [rule for rule in self.of_trigger(event.trigger) if rule.reaches(event.dealer_code, event.on)]
-            found = self._reached[key] = Choice.of(rules)
+            found = self._reached[key] = Choice.of(event.trigger, rules)
         return found
 
     def version(self, no: int) -> Rule:
@@ -142,7 +146,9 @@ async def considered(
     Args:
         every: tell of every rule of the trigger, also of those that the event does not fall under or match.
     """
-    choices = [Choice.of(book.of_trigger(event.trigger)) if every else book.reached(event) for event in events]
+    choices = [
+        Choice.of(event.trigger, book.of_trigger(event.trigger)) if every else book.reached(event) for event in events
+    ]
     facts = await _facts(connection, [one for one in zip(events, choices, strict=True) if one[1].asks_member])
     judging = _everything_told if every else _judged
     return [judging(event, choice, facts) for event, choice in zip(events, choices, strict=True)]
@@ -150,7 +156,7 @@ async def considered(
 
 async def tried(connection: asyncpg.Connection, event: Event, rule: Rule) -> tuple[Event, Considered]:
     """One rule by itself, whatever its days are."""
-    choice = Choice.of([rule])
+    choice = Choice.of(event.trigger, [rule])
     event, found = _judged(event, choice, await _facts(connection, [(event, choice)]))
     return event, found[0] if found else Considered(rule, Verdict.NOT_MATCHED, reason="the event does not match")
 
@@ -172,7 +178,7 @@ def _judged(event: Event, choice: Choice, facts: Facts) -> Judged:
         event = facts.told(event)
     if choice.audiences:
         rules = [rule for rule in rules if _is_for(event.member_id, rule.definition.audience, facts)]
-    values = scope_with(event, choice.fields)
+    values = scope_with(event, choice.scopes)
     return event, stacked([one for rule in rules if (one := judged(rule, event, values)) is not None])
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.core.actors import HEADQUARTERS
 from app.earning.definitions import AfterDays, ByActivity, Definition, FixedDate, Mode, Share, UntilEvent
-from app.earning.expressions import EvaluationError, Expression, Scope, compiled, scope
+from app.earning.expressions import EvaluationError, Expression, Scope, Scopes, compiled
 from app.earning.triggers import Kind, Trigger, Value, day_values
 from app.points.rules import last_spendable_day
 
@@ -136,14 +136,13 @@ def consider(rules: Iterable[Rule], event: Event, is_in: IsIn) -> list[Considere
 
 def scope_of(rules: Iterable[Rule], event: Event) -> Scope:
     """The event's values as far as these rules ask for them, made ready once."""
-    return scope_with(event, frozenset(name for rule in rules for name in rule.fields))
+    names = frozenset(name for rule in rules for name in rule.fields)
+    return scope_with(event, Scopes(event.trigger, names))
 
 
-def scope_with(event: Event, fields: frozenset[str]) -> Scope:
-    """The event's values of these fields."""
-    if fields <= event.values.keys():
-        return scope(event.values, fields)
-    return scope({**day_values(event.on), **event.values}, fields)
+def scope_with(event: Event, scopes: Scopes) -> Scope:
+    """The event's values, those of its day among them."""
+    return scopes.next({**day_values(event.on), **event.values} if scopes.asks_day else event.values)
 
 
 def evaluated(rule: Rule, event: Event, values: Scope, is_in: IsIn) -> Considered:

@@ -26,7 +26,7 @@ LOOKED_BACK = timedelta(days=6)
 
 
 class Occasion(NamedTuple):
-    """A query of what comes round from $1 to $2: (key, member, dealer, day, fields)."""
+    """A query of what comes round from $1 to $2: (key, member, dealer, day, fields as JSON text)."""
 
     trigger: Trigger
     query: str
@@ -52,7 +52,7 @@ SELECT * FROM ({query}) due (key, member_id, dealer_code, day, fields)
    AND NOT EXISTS (SELECT FROM earning_case c WHERE c.document = $3 || due.key)"""
 
 _JOINED = """
-SELECT m.id::text, m.id, m.dealer_code, m.joined_on, jsonb_build_object('source', m.source)
+SELECT m.id::text, m.id, m.dealer_code, m.joined_on, jsonb_build_object('source', m.source)::text
   FROM member m WHERE m.joined_on BETWEEN $1 AND $2 AND m.status = 'active'"""
 
 # the day that a birth or a purchase comes round to; one of 29 February has it on the 28th where there is none
@@ -63,14 +63,14 @@ _ROUND = """
 
 _BIRTHDAYS = """
 SELECT m.id || '/' || year, m.id, m.dealer_code, come.day,
-       jsonb_build_object('age', year - extract(year FROM b.born_on)::int)
+       jsonb_build_object('age', year - extract(year FROM b.born_on)::int)::text
   FROM member_birth b JOIN member m ON m.id = b.member_id""" + _ROUND.format(day="b.born_on")
 
 # of several cars the one whose day comes first
 _ANNIVERSARIES = (
     """
 SELECT DISTINCT ON (m.id, year) m.id || '/' || year, m.id, m.dealer_code, come.day,
-       jsonb_build_object('years', year - extract(year FROM o.purchased_on)::int, 'model', coalesce(v.model, ''))
+       jsonb_build_object('years', year - extract(year FROM o.purchased_on)::int, 'model', coalesce(v.model, ''))::text
   FROM ownership o JOIN vehicle v ON v.vin = o.vin JOIN member m ON m.id = o.member_id"""
     + _ROUND.format(day="o.purchased_on")
     + " AND o.until IS NULL ORDER BY m.id, year, come.day"

@@ -14,7 +14,7 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     Speaks,
@@ -22,7 +22,6 @@ from app.core.http import (
     etag,
     version_of,
 )  # fmt: skip
-from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.earning import rules_queries as queries
@@ -78,15 +77,13 @@ def _field_label(trigger: Trigger, name: str, language: Language) -> str:
 @router.post(
     "/rules", status_code=201, response_model=RuleRead, responses=documented(NotFound, RuleExists, KeyConflict)
 )
-async def rules_create(
-    body: RuleCreate, actor: Author, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def rules_create(body: RuleCreate, actor: Author, session: Session, now: Now, once: Once) -> Response:
     """Write a rule as a draft; its examples are evaluated at once."""
 
     async def create() -> RuleRead:
         return _rule(await rules.create(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/rules")
@@ -167,15 +164,13 @@ async def rule_frames_list(
 @router.post(
     "/rule-frames", status_code=201, response_model=FrameRead, responses=documented(NotFound, FrameExists, KeyConflict)
 )
-async def rule_frames_create(
-    body: FrameCreate, actor: Framer, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def rule_frames_create(body: FrameCreate, actor: Framer, session: Session, once: Once) -> Response:
     """Allow all chapters, or one, rules of their own."""
 
     async def create() -> FrameRead:
         return _frame(await rules.create_frame(session, actor, body))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/rule-frames/{frame_id}", responses=documented(NotFound))

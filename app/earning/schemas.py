@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from app.chapters.schemas import DealerCode
 from app.core.clock import china_date
 from app.core.problems import InvalidPayload
-from app.core.schemas import BusinessDate, Input
+from app.core.schemas import BusinessDate, Input, Moment
 from app.earning.awards import Outcome
 from app.earning.engine import Considered, Verdict, days
 from app.earning.triggers import Trigger
@@ -86,7 +86,10 @@ class EventCreate(Input):
     key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")] = Field(examples=["survey-12/000123"])
     member_id: UUID
     dealer_code: DealerCode | None = Field(default=None, description="where it happened; null: with headquarters")
-    occurred_on: BusinessDate | None = Field(default=None, description="China date, today by default")
+    occurred_at: Moment | None = Field(
+        default=None, strict=True, examples=["2026-10-31T09:30:00+08:00"],
+        description="with its offset; its China date is the business date. Now by default",
+    )  # fmt: skip
     fields: dict[str, Any] = Field(
         default_factory=dict,
         description="the trigger's own fields, see `GET /points/triggers`",

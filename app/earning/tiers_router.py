@@ -11,14 +11,13 @@ from app.core.http import (
     GUARDED,
     IfMatch,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )  # fmt: skip
-from app.core.idempotency import once
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.earning import tiers_queries as queries
 from app.earning import tiers_service as tiers
@@ -74,15 +73,13 @@ async def tiers_list(_: Reader, session: Session) -> TierList:
 
 
 @router.post("/tiers", status_code=201, response_model=TierRead, responses=documented(TierExists, KeyConflict))
-async def tiers_create(
-    body: TierCreate, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def tiers_create(body: TierCreate, actor: Keeper, session: Session, once: Once) -> Response:
     """Write a tier down."""
 
     async def create() -> TierRead:
         return _tier(await tiers.create(session, body))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/tiers/{tier_code}", responses=documented(NotFound))
@@ -117,7 +114,7 @@ def _tier(tier: Tier) -> TierRead:
 # --- members ---
 
 
-@router.get("/me/tier", responses=documented(NotFound))
+@router.get("/members/me/tier", responses=documented(NotFound))
 async def tiers_mine(actor: Self, session: Session, now: Now) -> StandingRead:
     """Where the signed-in member stands, and what is missing."""
     assert actor.member_id is not None

@@ -22,7 +22,7 @@ from app.earning.tiers import Programme, amount, put, take
 from app.earning.tiers_models import MemberTier, Tier, TierChange, TierProgramme, TierStep
 from app.earning.tiers_problems import TierExists, TierHeld
 from app.earning.tiers_schemas import ProgrammeUpdate, TierCreate, TierSetting, TierUpdate
-from app.members import queries as members
+from app.members.visibility import visible_member
 
 SHOWN_CHANGES = 20
 _COUNTED = frozenset({"measure", "window_months"})
@@ -141,8 +141,7 @@ async def standing(session: AsyncSession, actor: Actor, member_id: UUID, *, toda
     Raises:
         NotFound: there is no such member, or it is not the actor's to see.
     """
-    if await members.member(session, actor, member_id) is None:
-        raise NotFound("member")
+    await visible_member(session, actor, member_id)
     # what was earned before a merge is of one who has left
     await unrestricted(session)
     changes, connection = await queries.changes(session, member_id, SHOWN_CHANGES), await raw(session)
@@ -166,8 +165,7 @@ async def give(session: AsyncSession, actor: Actor, member_id: UUID, body: TierS
         NotFound: there is no such member.
         InvalidPayload: there is no such tier, or no day of today or later is named with it.
     """
-    if await members.member(session, actor, member_id, locked=True) is None:
-        raise NotFound("member")
+    await visible_member(session, actor, member_id, locked=True)
     today, connection = china_date(now), await raw(session)
     until = await _require_until(session, body, today)
     if body.tier is None or until is None:

@@ -8,6 +8,7 @@ what was held is counted.
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -88,6 +89,7 @@ class WhatIf(BaseModel):
     rows: list[Row]
     waiting: dict[str, int]
     not_tried: list[Trigger] = Field(description="triggers of the draft whose events are not kept")
+    as_if_in_force: list[str] = Field(description="drafts of other days, tried as if they held the whole month")
 
 
 def read(path: Path) -> list[Rule]:
@@ -154,11 +156,12 @@ async def run(
     tried = [trigger for trigger in triggers if trigger in _SOURCES]
     in_force = await books.book(connection)
     beside = [rule for rule in in_force.rules if rule.dealer_code is None] if dealer_code else []
-    book = Book.of([*drafts, *beside], in_force.dealers)
+    book = Book.of([*(_holding(rule, month, end) for rule in drafts), *beside], in_force.dealers)
     events = [event for trigger in tried for event in await _SOURCES[trigger](connection, book, month, end)]
+    kinds = {*tried, *(event.document.partition(":")[0] for event in events)}
     events = [event for event in events if dealer_code in (None, event.dealer_code)]
     draft, waiting = _given(await _judged(connection, book, events))
-    happened = await _happened(connection, tried, month, end, dealer_code)
+    happened = await _happened(connection, kinds, month, end, dealer_code)
     (rates,) = _RATES
     worth = await rates(connection, month)
     rows = [_row(key, draft, happened, worth) for key in sorted({*draft, *happened})]
@@ -166,7 +169,20 @@ async def run(
         month=f"{month:%Y-%m}", events=len(events), draft=_total(row.draft for row in rows),
         happened=_total(row.happened for row in rows), rows=rows, waiting=waiting,
         not_tried=[trigger for trigger in triggers if trigger not in _SOURCES],
+        as_if_in_force=[rule.code for rule in drafts if not _holds(rule, month, end)],
     )  # fmt: skip
+
+
+def _holds(rule: Rule, month: date, end: date) -> bool:
+    d = rule.definition
+    return d.valid_from < end and (d.valid_until is None or d.valid_until >= month)
+
+
+def _holding(rule: Rule, month: date, end: date) -> Rule:
+    # what is to be published holds from a day to come: on the past month it would give nothing
+    if _holds(rule, month, end):
+        return rule
+    return replace(rule, definition=rule.definition.model_copy(update={"valid_from": month, "valid_until": None}))
 
 
 async def _judged(connection: asyncpg.Connection, book: Book, events: list[Event]) -> list[Judged]:
@@ -191,7 +207,7 @@ def _given(judged: Sequence[Judged]) -> tuple[dict[tuple[str, str], int], dict[s
     return points, dict(sorted(waiting.items()))
 
 
-# documents are called as their trigger; an earning that was reversed did not happen
+# an earning that was reversed did not happen
 _HAPPENED = """
 SELECT p.place, l.funder, sum(l.granted)::bigint
   FROM ledger.lot l JOIN ledger.posting p USING (member_id, posting_no)
@@ -201,9 +217,10 @@ SELECT p.place, l.funder, sum(l.granted)::bigint
 
 
 async def _happened(
-    connection: asyncpg.Connection, triggers: Sequence[Trigger], begin: date, end: date, dealer_code: str | None
+    connection: asyncpg.Connection, kinds: Iterable[str], begin: date, end: date, dealer_code: str | None
 ) -> dict[tuple[str, str], int]:
-    rows = await connection.fetch(_HAPPENED, begin, end, triggers, dealer_code)
+    """What documents of some kinds gave; most are called as their trigger."""
+    rows = await connection.fetch(_HAPPENED, begin, end, list(kinds), dealer_code)
     return {(place, funder): points for place, funder, points in rows}
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text as text_of
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor
-from app.core.catalogue import Language, text
+from app.core.catalogue import Language, text, yuan
 from app.core.clock import CHINA
 from app.core.db import unrestricted
 from app.events import comparison, invitations, queries, surveys
@@ -127,8 +127,3 @@ def _comparison_words(found: Comparison) -> dict[str, object]:
 def percent(group: Mean) -> str:
     """How many in a hundred came to the workshop."""
     return f"{100 * group.visitors / group.members:.0f} %" if group.members else "-"
-
-
-def yuan(fen: int) -> str:
-    """An amount for people: yuan with two decimals."""
-    return f"{fen // 100:,}.{fen % 100:02d}"

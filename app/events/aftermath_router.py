@@ -144,7 +144,7 @@ async def member_events_list(
     return await _of_member(session, member_id, limit, cursor)
 
 
-@router.get("/me/event-history")
+@router.get("/members/me/event-history")
 async def my_events_list(
     actor: Member, session: Session, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MemberEvent]:

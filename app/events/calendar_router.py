@@ -76,7 +76,9 @@ async def events_calendar_file(event_id: UUID, actor: Reader, session: Session, 
     return _file(await life.event_of(session, actor, event_id), now)
 
 
-@router.get("/me/events/{event_id}/calendar-file", response_class=Response, responses=documented(NotFound) | FILE)
+@router.get(
+    "/members/me/events/{event_id}/calendar-file", response_class=Response, responses=documented(NotFound) | FILE
+)
 async def my_events_calendar_file(event_id: UUID, actor: Member, session: Session, now: Now) -> Response:
     """An event for my calendar; taken in again, it replaces the one before."""
     return _file(await calendars.public_event(session, event_id), now)

@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, Config, Now, OptionalKey, Requires, Session, documented
-from app.core.idempotency import once
+from app.core.http import GUARDED, Config, Now, Once, Requires, Session, documented
 from app.core.problems import KeyConflict, NotFound, WrongStatus
 from app.events import auctions, calendars, contests, draws, invitations
 from app.events.auctions import Offered
@@ -72,7 +71,7 @@ async def event_results_give(
     return ResultList(items=[ResultRead.model_validate(one, from_attributes=True) for one in found])
 
 
-@router.get("/me/events/{event_id}/result", responses=documented(NotFound))
+@router.get("/members/me/events/{event_id}/result", responses=documented(NotFound))
 async def my_results_get(event_id: UUID, actor: Member, session: Session) -> OwnResult:
     """My place in a contest, or what I won in a draw."""
     assert actor.member_id is not None
@@ -110,7 +109,7 @@ async def event_draws_draw(
     return _draw(await draws.draw(session, actor, event_id, body.public_value, months=months, now=now))
 
 
-@router.get("/me/events/{event_id}/draw", responses=documented(NotFound))
+@router.get("/members/me/events/{event_id}/draw", responses=documented(NotFound))
 async def my_draws_get(event_id: UUID, actor: Member, session: Session) -> DrawRead:
     """A draw as everybody sees it: its commitment, and once it is drawn all that proves it."""
     await calendars.public_event(session, event_id)
@@ -131,16 +130,14 @@ def _draw(found: EventDraw) -> DrawRead:
     responses=documented(NotFound, WrongStatus, WrongEventKind, KeyConflict),
 )  # fmt: skip
 async def event_lots_offer(
-    event_id: UUID, body: LotCreate, actor: Planner, session: Session, now: Now, key: OptionalKey = None
+    event_id: UUID, body: LotCreate, actor: Planner, session: Session, now: Now, once: Once
 ) -> Response:
     """Put something up for auction."""
 
     async def offer() -> LotRead:
         return _lot(Offered(await auctions.offer(session, actor, event_id, body, now=now), None))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=offer, target=str(event_id)
-    )  # fmt: skip
+    return await once(body, offer)
 
 
 @router.get("/events/{event_id}/lots", responses=documented(NotFound))
@@ -165,7 +162,7 @@ async def event_lots_close(event_id: UUID, lot_id: UUID, actor: Planner, session
     return _lot(await auctions.close(session, actor, event_id, lot_id, now=now))
 
 
-@router.get("/me/events/{event_id}/lots", responses=documented(NotFound))
+@router.get("/members/me/events/{event_id}/lots", responses=documented(NotFound))
 async def my_lots_list(event_id: UUID, actor: Member, session: Session) -> LotList:
     """What can be bid for, and how the bidding stands."""
     await calendars.public_event(session, event_id)
@@ -173,13 +170,13 @@ async def my_lots_list(event_id: UUID, actor: Member, session: Session) -> LotLi
 
 
 @router.post(
-    "/me/auction-lots/{lot_id}/bids", status_code=201, response_model=BidRead,
+    "/members/me/auction-lots/{lot_id}/bids", status_code=201, response_model=BidRead,
     responses=documented(
         NotFound, LotClosed, NotTakingPart, BidTooLow, InsufficientPoints, WalletClosed, KeyConflict
     ),
 )  # fmt: skip
 async def my_bids_make(
-    lot_id: UUID, body: BidCreate, actor: Member, session: Session, now: Now, key: OptionalKey = None
+    lot_id: UUID, body: BidCreate, actor: Member, session: Session, now: Now, once: Once
 ) -> Response:
     """Bid on a lot: my points are held until somebody bids more, or the lot is mine."""
     member_id = actor.member_id
@@ -189,7 +186,7 @@ async def my_bids_make(
         made = await auctions.bid(session, actor, member_id, lot_id, body.points, now=now)
         return BidRead.model_validate(made, from_attributes=True)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=bid, target=str(lot_id))
+    return await once(body, bid)
 
 
 def _lot(offered: Offered) -> LotRead:

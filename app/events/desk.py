@@ -19,7 +19,7 @@ from app.events import registrations
 from app.events.models import ClubEvent
 from app.events.registrations import Entry, Shown
 
-MOST_TOGETHER = 200
+MOST_TOGETHER = 500
 
 
 class _Waiting(NamedTuple):

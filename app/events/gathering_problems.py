@@ -3,6 +3,7 @@
 from datetime import date, datetime
 
 from app.core.problems import Problem
+from app.events.rules import EventKind
 
 
 class SurveyClosed(Problem):
@@ -20,7 +21,7 @@ class WrongEventKind(Problem):
     status, type = 409, "wrong-event-kind"
 
     def __init__(self, *, kind: str, needed: str) -> None:
-        super().__init__(kind=kind, needed=needed)
+        super().__init__(kind=EventKind(kind), needed=EventKind(needed))
 
 
 class ResultsGiven(Problem):

@@ -31,10 +31,14 @@ class InvitationCreate(Input):
 
 
 class Chosen(BaseModel):
-    """Whom an invitation reaches, in members. `matching` - `without_consent` - `known` = `invited` + `control`."""
+    """Whom an invitation reaches, in members.
+
+    `matching` - `without_consent` - `wants_none` - `known` = `invited` + `control`.
+    """
 
     matching: int
     without_consent: Annotated[int, Field(description="have not agreed to be written to")]
+    wants_none: Annotated[int, Field(description="agreed to it, but want no contact by any channel")]
     known: Annotated[int, Field(description="invited, or kept as a control group, before")]
     invited: int
     control: int

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -22,6 +22,7 @@ from app.members import segments
 from app.members.consent_rules import Use
 from app.members.consents import usable
 from app.members.models import Member
+from app.members.profile_models import MemberProfile
 from app.members.queries import standing
 from app.members.queries import visible_to as member_visible_to
 from app.settings import Settings
@@ -102,18 +103,26 @@ async def _choose(
     matching = await _count(session, chosen)
     agreed = and_(chosen, *usable(Use.MARKETING, now, settings))
     agreeing = await _count(session, agreed)
+    reached = and_(agreed, ~_wants_none())
+    reachable = await _count(session, reached)
     known = select(Invitation).where(
         col(Invitation.event_id) == event.id, col(Invitation.member_id) == col(Member.id)
     )  # fmt: skip
-    new = select(col(Member.id)).where(agreed, ~known.exists()).order_by(col(Member.id))
+    new = select(col(Member.id)).where(reached, ~known.exists()).order_by(col(Member.id))
     members = (await session.scalars(new)).all()
     control = [one for one in members if is_control(event.id, one, body.control_percent)]
     invited = sorted(set(members) - set(control))
     figures = Chosen(
-        matching=matching, without_consent=matching - agreeing, known=agreeing - len(members), invited=len(invited),
-        control=len(control),
+        matching=matching, without_consent=matching - agreeing, wants_none=agreeing - reachable,
+        known=reachable - len(members), invited=len(invited), control=len(control),
     )  # fmt: skip
     return Choice(figures, invited, control)
+
+
+def _wants_none() -> ColumnElement[bool]:
+    """Whether a member wants to be contacted by no channel."""
+    profile = select(MemberProfile).where(col(MemberProfile.member_id) == col(Member.id))
+    return profile.where(func.cardinality(col(MemberProfile.channels)) == 0).exists()
 
 
 async def _condition(session: AsyncSession, actor: Actor, body: InvitationCreate, now: datetime) -> ColumnElement[bool]:
@@ -141,11 +150,13 @@ async def _write(session: AsyncSession, event_id: UUID, choice: Choice, by: str,
         await session.execute(text(_WRITE), values)
 
 
-async def expecting(session: AsyncSession, event_id: UUID) -> set[UUID]:
-    """Who was invited and has not said no."""
-    told = (col(Invitation.event_id) == event_id, ~col(Invitation.is_control))
-    answered = col(Invitation.answer).is_distinct_from(Answer.NO)
-    return set(await session.scalars(select(col(Invitation.member_id)).where(*told, answered)))
+async def expecting(session: AsyncSession, event_id: UUID, *, settings: Settings, now: datetime) -> set[UUID]:
+    """Who was invited and said yes or maybe, or nothing so far and may still be written to."""
+    may_come = col(Invitation.answer).in_((Answer.YES, Answer.MAYBE))
+    silent = and_(col(Invitation.answer).is_(None), *usable(Use.MARKETING, now, settings), ~_wants_none())
+    told = (col(Invitation.event_id) == event_id, ~col(Invitation.is_control), or_(may_come, silent))
+    query = select(col(Invitation.member_id)).join(Member, col(Member.id) == col(Invitation.member_id)).where(*told)
+    return set(await session.scalars(query))
 
 
 # --- answering ---

@@ -85,7 +85,7 @@ async def event_surveys_figures(event_id: UUID, actor: Reader, session: Session)
 # --- members ---
 
 
-@router.get("/me/event-invitations")
+@router.get("/members/me/event-invitations")
 async def my_invitations_list(
     actor: Member, session: Session, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[OwnInvitation]:
@@ -96,7 +96,7 @@ async def my_invitations_list(
     return Page[OwnInvitation].model_validate(paged(items, limit, lambda one: (str(one.event.id),)))
 
 
-@router.put("/me/event-invitations/{event_id}/answer", responses=documented(NotFound, WrongStatus))
+@router.put("/members/me/event-invitations/{event_id}/answer", responses=documented(NotFound, WrongStatus))
 async def my_invitations_answer(
     event_id: UUID, body: AnswerGive, actor: Member, session: Session, now: Now
 ) -> OwnInvitation:
@@ -105,7 +105,7 @@ async def my_invitations_answer(
     return _own(*await invitations.answer(session, actor.member_id, event_id, body.answer, now=now))
 
 
-@router.get("/me/events/{event_id}/survey", responses=documented(NotFound))
+@router.get("/members/me/events/{event_id}/survey", responses=documented(NotFound))
 async def my_surveys_get(event_id: UUID, actor: Member, session: Session) -> SurveyGive:
     """What I said of an event."""
     assert actor.member_id is not None
@@ -114,7 +114,7 @@ async def my_surveys_get(event_id: UUID, actor: Member, session: Session) -> Sur
     )  # fmt: skip
 
 
-@router.put("/me/events/{event_id}/survey", responses=documented(NotFound, SurveyClosed))
+@router.put("/members/me/events/{event_id}/survey", responses=documented(NotFound, SurveyClosed))
 async def my_surveys_give(
     event_id: UUID, body: SurveyGive, actor: Member, session: Session, now: Now, settings: Config
 ) -> SurveyRead:

@@ -10,7 +10,18 @@ from sqlmodel import Field, SQLModel
 
 from app.audit.rows import audited
 from app.core.models import id_field, text_field, time_field
-from app.events.rules import Decision, EventClass, EventKind, EventStatus, LineKind, NoticeKind, Part, Purse, Queue
+from app.events.rules import (
+    Decision,
+    EventClass,
+    EventKind,
+    EventStatus,
+    LineKind,
+    NoticeKind,
+    Part,
+    Purse,
+    Queue,
+    TextStatus,
+)
 
 
 def _one_of(column: str, words: type[Any]) -> str:
@@ -192,10 +203,17 @@ class EventReport(SQLModel, table=True):
 
 
 class EventNotice(SQLModel, table=True):
-    """Something a member was told about an event; the words are the catalogue's (`event_notice.<kind>`)."""
+    """Something a member was told about an event; the words are the catalogue's (`event_notice.<kind>`).
+
+    `text_status`: what became of the text message beside it; null where none was meant.
+    """
 
     __tablename__ = "event_notice"
-    __table_args__ = (Index("ix_event_notice_member", "member_id", "id"),)
+    __table_args__ = (
+        Index("ix_event_notice_member", "member_id", "id"),
+        Index("ix_event_notice_text", "event_id", "id", postgresql_where=text("text_status IN ('due', 'sending')")),
+        CheckConstraint(_one_of("text_status", TextStatus), name="text"),
+    )
 
     id: UUID = id_field()
     event_id: UUID = Field(foreign_key="club_event.id", index=True)
@@ -204,3 +222,4 @@ class EventNotice(SQLModel, table=True):
     reason: str | None = text_field(default=None)
     at: datetime = time_field()
     read_at: datetime | None = time_field(default=None)
+    text_status: TextStatus | None = text_field(default=None)

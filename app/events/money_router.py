@@ -126,7 +126,7 @@ async def event_costs_note(event_id: UUID, body: CostsCreate, actor: Planner, se
 # --- what members are told ---
 
 
-@router.get("/me/event-notices")
+@router.get("/members/me/event-notices")
 async def event_notices_list(
     actor: Member,
     session: Session,
@@ -142,7 +142,7 @@ async def event_notices_list(
     return Page[EventNoticeRead].model_validate(paged(items, limit, lambda notice: (str(notice.id),)))
 
 
-@router.post("/me/event-notices/{notice_id}/reading", status_code=204, responses=documented(NotFound))
+@router.post("/members/me/event-notices/{notice_id}/reading", status_code=204, responses=documented(NotFound))
 async def event_notices_read(notice_id: UUID, actor: Member, session: Session, now: Now) -> None:
     """Note that I have read it."""
     assert actor.member_id is not None

@@ -4,16 +4,24 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.core.catalogue import Language, text
+from app.core import catalogue
+from app.core.catalogue import Language
 from app.core.clock import CHINA
+from app.core.db import new_id
 from app.core.problems import NotFound
 from app.events.models import ClubEvent, EventNotice
 from app.events.rules import NoticeKind
 from app.events.schemas import EventNoticeRead
+
+_TELL = """
+INSERT INTO event_notice (id, event_id, member_id, kind, reason, at)
+SELECT id, :event, member_id, :kind, :reason, :at
+  FROM unnest(CAST(:ids AS uuid[]), CAST(:members AS uuid[])) AS told (id, member_id)
+"""
 
 
 async def tell(
@@ -21,11 +29,10 @@ async def tell(
     reason: str | None = None,
 ) -> None:  # fmt: skip
     """Tell members something about an event; their words are made when they read it."""
-    session.add_all(
-        EventNotice(event_id=event_id, member_id=member_id, kind=kind, reason=reason, at=at)
-        for member_id in member_ids
-    )  # fmt: skip
-    await session.flush()
+    if member_ids:
+        told = {"ids": [new_id() for _ in member_ids], "members": list(member_ids), "event": event_id}
+        # tens of thousands may be told at once
+        await session.execute(text(_TELL), told | {"kind": kind, "reason": reason, "at": at})
 
 
 async def of_member(
@@ -61,5 +68,5 @@ def told(notice: EventNotice, event: ClubEvent, language: Language) -> EventNoti
     """A notice in words, with the event's place and time as they are now."""
     begins = f"{event.starts_at.astimezone(CHINA):%Y-%m-%d %H:%M}"
     facts = {"title": event.title, "place": event.place, "begins": begins, "reason": notice.reason or ""}
-    said = text(language, f"event_notice.{notice.kind}", facts)
+    said = catalogue.text(language, f"event_notice.{notice.kind}", facts)
     return EventNoticeRead.model_validate(dict(notice) | {"text": said})

@@ -8,15 +8,17 @@ from app.core.actors import HEADQUARTERS
 from app.core.clock import china_date
 from app.core.db import raw
 from app.events.models import ClubEvent
-from app.events.registration_models import Registration
+from app.events.registration_models import NewRegistration, Registration
 from app.points import ledger
 from app.points.confirmation import Confirm
 from app.points.ledger import Request
 from app.points.problems import WalletClosed
 
+_Charged = Registration | NewRegistration
+
 
 async def charge(
-    session: AsyncSession, event: ClubEvent, registration: Registration, confirm: Confirm, *, by: str, now: datetime
+    session: AsyncSession, event: ClubEvent, registration: _Charged, confirm: Confirm, *, by: str, now: datetime
 ) -> None:
     """Spend the points that a party's seats cost, if any.
 
@@ -50,10 +52,10 @@ async def give_back(
     registration.fee_refund_no = posting.posting_no
 
 
-def _cause(registration: Registration) -> str:
+def _cause(registration: _Charged) -> str:
     return f"event_fee:{registration.id}"
 
 
-def _request(registration: Registration, by: str, step: str, now: datetime) -> Request:
+def _request(registration: _Charged, by: str, step: str, now: datetime) -> Request:
     # each size of a party pays once, and gets it back once
     return Request(by, f"registration:{registration.id}:{step}:{registration.version}", now)

@@ -1,5 +1,6 @@
 """Tables of who comes to an event: registrations, companions, decisions about the waiting list, check-ins."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -59,6 +60,28 @@ class Registration(SQLModel, table=True):
     ended_by: str | None = text_field(default=None)
     ended_at: datetime | None = time_field(default=None)
     reason: str | None = text_field(default=None)
+    version: int = 1
+
+
+@dataclass(slots=True)
+class NewRegistration:
+    """A `Registration` still to be written, which takes far longer to make; what is not named here is null."""
+
+    id: UUID
+    event_id: UUID
+    member_id: UUID
+    status: RegistrationStatus
+    party: int
+    queue_no: int
+    answers: str | None
+    fee_points: int
+    fee_fen: int
+    is_walk_up: bool
+    request_hash: bytes
+    registered_by: str
+    registered_at: datetime
+    wallet_id: UUID | None = None
+    fee_posting_no: int | None = None
     version: int = 1
 
 

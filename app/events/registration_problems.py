@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from app.core.problems import Problem
+from app.events.registration_rules import RegistrationStatus
+from app.events.rules import EventStatus
 
 
 class RegistrationNotOpen(Problem):
@@ -11,7 +13,7 @@ class RegistrationNotOpen(Problem):
     status, type = 409, "registration-not-open"
 
     def __init__(self, *, event_status: str, opens_at: datetime, closes_at: datetime) -> None:
-        super().__init__(event_status=event_status, opens_at=opens_at, closes_at=closes_at)
+        super().__init__(event_status=EventStatus(event_status), opens_at=opens_at, closes_at=closes_at)
 
 
 class NotInvited(Problem):
@@ -26,7 +28,7 @@ class AlreadyRegistered(Problem):
     status, type = 409, "already-registered"
 
     def __init__(self, *, registration_status: str) -> None:
-        super().__init__(registration_status=registration_status)
+        super().__init__(registration_status=RegistrationStatus(registration_status))
 
 
 class PartyTooBig(Problem):
@@ -95,4 +97,4 @@ class NotSeated(Problem):
     status, type = 409, "not-seated"
 
     def __init__(self, *, registration_status: str) -> None:
-        super().__init__(registration_status=registration_status)
+        super().__init__(registration_status=RegistrationStatus(registration_status))

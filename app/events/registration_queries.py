@@ -1,23 +1,24 @@
 """The SQL of registrations. What counts seats runs under the event's lock, in a session that reads all chapters."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, and_, bindparam, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor
 from app.core.db import Connection, unrestricted
 from app.core.filter_sql import starts_with
 from app.events import queries
-from app.events.models import ClubEvent, EventSupport
-from app.events.registration_models import CheckIn, Companion, QueueDecision, Registration
+from app.events.models import ClubEvent, EventNotice, EventSupport
+from app.events.registration_models import CheckIn, Companion, NewRegistration, QueueDecision, Registration
 from app.events.registration_rules import FILLING, LIVE, TAKES_SEATS, DecisionKind, RegistrationStatus, Room
-from app.events.rules import Queue
+from app.events.rules import Queue, TextStatus
 from app.members.models import Member
 from app.members.rules import MemberStatus
 
@@ -90,6 +91,19 @@ async def known(
     which = or_(_is(LIVE), col(_R.request_hash).in_(hashes))
     query = select(_R).where(_of(event_id), col(_R.member_id).in_(member_ids), which)
     return (await session.scalars(query)).all()
+
+
+_TABLE = SQLModel.metadata.tables["registration"]
+_NEW = [field.name for field in fields(NewRegistration)]
+# an array a column: PostgreSQL takes them apart side by side
+_ALL_NEW = select(*(func.unnest(bindparam(name, type_=ARRAY(_TABLE.c[name].type))) for name in _NEW))
+_WRITE = select(_R).from_statement(insert(_TABLE).from_select(_NEW, _ALL_NEW).returning(_TABLE))
+
+
+async def write(session: AsyncSession, new: Collection[NewRegistration]) -> Mapping[UUID, Registration]:
+    """Write registrations, by id: one statement for all, since one for each takes five times as long."""
+    columns = {name: [getattr(one, name) for one in new] for name in _NEW}
+    return {one.id: one for one in await session.scalars(_WRITE, columns)}
 
 
 async def locked(session: AsyncSession, event_id: UUID, *conditions: ColumnElement[bool]) -> Registration | None:
@@ -207,12 +221,13 @@ async def ahead(session: AsyncSession, registration: Registration) -> Ahead:
 
 
 class Listed(NamedTuple):
-    """A registration with whose it is, and when its party came."""
+    """A registration with whose it is, when its party came, and what became of the text that the event is off."""
 
     registration: Registration
     member_no: str
     name: str | None
     checked_in_at: datetime | None
+    text_status: TextStatus | None
 
 
 async def listed(
@@ -220,8 +235,10 @@ async def listed(
     limit: int,
 ) -> Sequence[Listed]:  # fmt: skip
     """An event's registrations in the order of coming; `name`: of members called so, or beginning so."""
+    of_member = and_(col(EventNotice.event_id) == event_id, col(EventNotice.member_id) == col(_R.member_id))
+    texted = select(func.max(col(EventNotice.text_status))).where(of_member).scalar_subquery()
     query = (
-        select(_R, col(Member.member_no), col(Member.name), col(CheckIn.at))
+        select(_R, col(Member.member_no), col(Member.name), col(CheckIn.at), texted)
         .join(Member, col(Member.id) == col(_R.member_id))
         .outerjoin(CheckIn, and_(col(CheckIn.registration_id) == col(_R.id), col(CheckIn.undone_at).is_(None)))
         .where(_of(event_id), col(_R.queue_no) > after)

@@ -134,7 +134,7 @@ SealsInUse = Annotated[Seals, Depends(_seals)]
 # --- members for themselves ---
 
 
-@busiest.post("/me/event-registrations", status_code=201, responses=documented(*REGISTERS) | MADE)
+@busiest.post("/members/me/event-registrations", status_code=201, responses=documented(*REGISTERS) | MADE)
 async def registrations_register(body: OwnRegistrationCreate, errand: SelfErrand, desk: DeskInUse) -> Response:
     """Register the signed-in member with its party; without seats for all of it, it waits. A fee's points are spent."""
     actor = errand.actor
@@ -144,13 +144,13 @@ async def registrations_register(body: OwnRegistrationCreate, errand: SelfErrand
     return Response(made.model_dump_json(), 201, media_type="application/json")
 
 
-@router.get("/me/events/{event_id}/registration", responses=documented(NotFound))
+@router.get("/members/me/events/{event_id}/registration", responses=documented(NotFound))
 async def registrations_mine(event_id: UUID, actor: Self, session: Session, response: Response) -> RegistrationRead:
     """The signed-in member's last registration for an event."""
     return _tagged(response, await _own(session, actor, event_id))
 
 
-@router.patch("/me/events/{event_id}/registration", responses=CHANGES)
+@router.patch("/members/me/events/{event_id}/registration", responses=CHANGES)
 async def registrations_change_mine(
     event_id: UUID, body: RegistrationUpdate, if_match: IfMatch, actor: Self, session: Session, settings: Config,
     now: Now, response: Response,
@@ -162,7 +162,7 @@ async def registrations_change_mine(
     return _tagged(response, changed)
 
 
-@router.get("/me/events/{event_id}/registration/why", responses=documented(NotFound))
+@router.get("/members/me/events/{event_id}/registration/why", responses=documented(NotFound))
 async def registrations_why_mine(
     event_id: UUID, actor: Self, session: Session, settings: Config, now: Now
 ) -> WhyRead:  # fmt: skip
@@ -174,7 +174,7 @@ async def registrations_why_mine(
 
 
 @router.post(
-    "/me/events/{event_id}/registration/acceptance",
+    "/members/me/events/{event_id}/registration/acceptance",
     responses=documented(NotFound, WrongStatus, OfferOver, problems.InsufficientPoints, problems.WalletClosed),
 )
 async def registrations_accept(event_id: UUID, errand: SelfErrand, settings: Config) -> RegistrationRead:
@@ -187,7 +187,7 @@ async def registrations_accept(event_id: UUID, errand: SelfErrand, settings: Con
     return _read(outcome)
 
 
-@router.post("/me/events/{event_id}/registration/cancellation", responses=CANCELS)
+@router.post("/members/me/events/{event_id}/registration/cancellation", responses=CANCELS)
 async def registrations_withdraw(
     event_id: UUID, body: CancellationReason, actor: Self, session: Session, settings: Config, now: Now
 ) -> RegistrationRead:
@@ -198,7 +198,7 @@ async def registrations_withdraw(
     return _read(cancelled)
 
 
-@router.get("/me/events/{event_id}/ticket", responses=documented(NotFound, NotSeated))
+@router.get("/members/me/events/{event_id}/ticket", responses=documented(NotFound, NotSeated))
 async def registrations_ticket(event_id: UUID, actor: Self, session: Session, seals: SealsInUse) -> TicketRead:
     """The signed-in member's ticket: what its QR code says."""
     found = (await _own(session, actor, event_id)).registration
@@ -209,7 +209,7 @@ async def registrations_ticket(event_id: UUID, actor: Self, session: Session, se
 
 
 @router.get(
-    "/me/events/{event_id}/ticket.svg", response_class=Response, responses=SVG | documented(NotFound, NotSeated)
+    "/members/me/events/{event_id}/ticket.svg", response_class=Response, responses=SVG | documented(NotFound, NotSeated)
 )
 async def registrations_ticket_code(event_id: UUID, actor: Self, session: Session, seals: SealsInUse) -> Response:
     """The signed-in member's ticket as a QR code, for the door."""
@@ -266,7 +266,8 @@ async def registrations_list(
 
 
 def _beside(one: queries.Listed) -> dict[str, object]:
-    return {"member_no": one.member_no, "name": one.name, "checked_in_at": one.checked_in_at}
+    names = ("member_no", "name", "checked_in_at", "text_status")
+    return {name: getattr(one, name) for name in names}
 
 
 @router.get("/events/{event_id}/seats", responses=documented(NotFound))
@@ -390,5 +391,5 @@ def _why(found: Why) -> WhyRead:
         position=found.ahead.parties + 1 if is_waiting else None,
         parties_ahead=found.ahead.parties if is_waiting else 0, persons_ahead=found.ahead.persons if is_waiting else 0,
         free=found.free, blocked_by_bigger=is_waiting and found.blocked_by_bigger, is_night=found.is_night,
-        decisions=decided,
+        has_begun=found.has_begun, decisions=decided,
     )  # fmt: skip

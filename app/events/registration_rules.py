@@ -53,14 +53,21 @@ class Room:
     waiting: list[int]
     queue: Queue
 
-    def admit(self, party: int) -> RegistrationStatus:
-        """Seat a newcomer, or let it wait: never before somebody who waits and could have the seats."""
-        ahead = self.waiting if self.queue is Queue.STRICT else [one for one in self.waiting if one <= self.free]
-        if ahead or party > self.free:
-            self.waiting.append(party)
+    def status_of(self, party: int) -> RegistrationStatus:
+        """Whether a newcomer is seated or waits: never seated before somebody who waits and could have the seats."""
+        is_strict = self.queue is Queue.STRICT
+        if party > self.free or any(is_strict or one <= self.free for one in self.waiting):
             return RegistrationStatus.WAITING
-        self.free -= party
         return RegistrationStatus.REGISTERED
+
+    def admit(self, party: int) -> RegistrationStatus:
+        """Seat a newcomer, or let it wait."""
+        status = self.status_of(party)
+        if status is RegistrationStatus.WAITING:
+            self.waiting.append(party)
+        else:
+            self.free -= party
+        return status
 
 
 class Passed(NamedTuple):
@@ -98,6 +105,10 @@ class Night(NamedTuple):
         if self.begins <= self.ends:
             return self.begins <= clock < self.ends
         return clock >= self.begins or clock < self.ends
+
+    def morning(self, at: datetime) -> datetime:
+        """When the night is over that a moment lies in; by day, the moment itself."""
+        return self._next(at, self.ends) if self.holds(at) else at
 
     def deadline(self, at: datetime, hours: int) -> datetime:
         """So many waking hours after a waking moment."""

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.core.schemas import Input, Line, Name, Reason
 from app.events.registration_rules import DecisionKind, RegistrationStatus
+from app.events.rules import TextStatus
 
 MOST_COMPANIONS = 50
 Answer = bool | Annotated[int, Field(ge=-(10**15), le=10**15)] | Annotated[Line, StringConstraints(max_length=500)]
@@ -130,6 +131,9 @@ class ListedRegistration(BaseModel):
     is_walk_up: bool
     registered_at: datetime
     checked_in_at: datetime | None
+    text_status: Annotated[
+        TextStatus | None, Field(description="of the text message that the event is cancelled; null: none was meant")
+    ]
 
 
 class SeatsRead(BaseModel):
@@ -159,8 +163,8 @@ class WhyRead(BaseModel):
     """Why a party was promoted, or was not yet.
 
     `queue` is the event's rule. `blocked_by_bigger`: a party ahead, too big for the free seats, stops a strict list.
-    `is_night`: nobody is made an offer just now. `decisions`, oldest first: those about this party, and those by which
-    others, behind it, went ahead of it.
+    `is_night`: nobody is made an offer just now; `has_begun`: nor will anybody be, staff seat parties at the door.
+    `decisions`, oldest first: those about this party, and those by which others, behind it, went ahead of it.
     """
 
     status: RegistrationStatus
@@ -172,4 +176,5 @@ class WhyRead(BaseModel):
     free: int
     blocked_by_bigger: bool
     is_night: bool
+    has_begun: bool
     decisions: list[QueueDecisionRead]

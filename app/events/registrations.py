@@ -17,12 +17,12 @@ from sqlmodel import col
 from app.core.actors import Actor, Role
 from app.core.db import new_id, unrestricted
 from app.core.problems import InvalidPayload, NotFound, Problem, WrongStatus
-from app.core.vault import Vault, vault_for
-from app.events import check_in_queries, endings, invitations, notices, registration_fees, waiting
+from app.core.vault import vault_for
+from app.events import check_in_queries, endings, invitations, notices, registration_fees, texts, waiting
 from app.events import registration_queries as queries
 from app.events.life import Move
 from app.events.models import ClubEvent
-from app.events.registration_models import Companion, Registration
+from app.events.registration_models import Companion, NewRegistration, Registration
 from app.events.registration_problems import (
     AlreadyRegistered,
     CheckedIn,
@@ -86,49 +86,79 @@ async def register_all(session: AsyncSession, event_id: UUID, entries: Sequence[
     event = await queries.locked_event(session, event_id)
     if event is None:
         return [NotFound("event") for _ in entries]
-    desk = await _Desk.of(session, event, entries)
-    outcomes = [await desk.outcome(entry) for entry in entries]
-    await session.flush()
-    return outcomes
+    vault = vault_for(session.get_bind().dialect)
+    asked = [(entry, vault.indexes(entry.content)) for entry in entries]
+    desk = await _Desk.of(session, event, asked)
+    outcomes = [await desk.outcome(entry, hashes) for entry, hashes in asked]
+    written = await desk.write()
+    return [await _answer(session, outcome, written) for outcome in outcomes]
+
+
+class _Admitted(NamedTuple):
+    """A registration still to be written, with who comes along, and its place among those who wait."""
+
+    new: NewRegistration
+    companions: Sequence[Companion]
+    position: int | None
+
+
+_Outcome = _Admitted | Registration | Problem
+"""Of a request: who is admitted, the registration that the same request made before, or why there is none."""
+
+
+async def _answer(session: AsyncSession, outcome: _Outcome, written: Mapping[UUID, Registration]) -> Shown | Problem:
+    match outcome:
+        case _Admitted(new, companions, position):
+            return Shown(written[new.id], companions, position)
+        case Registration():
+            return await shown(session, outcome)
+    return outcome
 
 
 @dataclass(slots=True)
 class _Desk:
-    """What is known of an event and of those who ask, while it is locked."""
+    """What is known of an event and of those who ask, while it is locked; `made` by what knows the request again."""
 
     session: AsyncSession
     event: ClubEvent
-    vault: Vault
     room: Room
     last_no: int
     active: Mapping[UUID, bool]
     invited: Collection[UUID]
-    live: dict[UUID, Registration]
-    made: dict[bytes, Registration]
+    live: dict[UUID, RegistrationStatus]
+    made: dict[bytes, _Admitted | Registration]
 
     @classmethod
-    async def of(cls, session: AsyncSession, event: ClubEvent, entries: Sequence[Entry]) -> "_Desk":
-        vault = vault_for(session.get_bind().dialect)
-        whom = {entry.member_id for entry in entries}
-        hashes = [index for entry in entries for index in vault.indexes(entry.content)]
-        known = await queries.known(session, event.id, whom, hashes)
+    async def of(
+        cls, session: AsyncSession, event: ClubEvent, asked: Sequence[tuple[Entry, Sequence[bytes]]]
+    ) -> "_Desk":
+        whom = {entry.member_id for entry, _ in asked}
+        known = await queries.known(session, event.id, whom, [each for _, hashes in asked for each in hashes])
         return cls(
-            session, event, vault, await queries.room(session, event), await queries.last_queue_no(session, event.id),
+            session, event, await queries.room(session, event), await queries.last_queue_no(session, event.id),
             await queries.active(session, whom), await invitations.invited_among(session, event.id, whom),
-            {one.member_id: one for one in known if one.status in LIVE},
+            {one.member_id: one.status for one in known if one.status in LIVE},
             {one.request_hash: one for one in known},
         )  # fmt: skip
 
-    async def outcome(self, entry: Entry) -> Shown | Problem:
-        """The registration, or why there is none."""
-        for index in self.vault.indexes(entry.content):
-            if index in self.made:
-                return await shown(self.session, self.made[index])
+    async def outcome(self, entry: Entry, hashes: Sequence[bytes]) -> _Outcome:
+        """What becomes of a request; `hashes` know it again, the newest key's first."""
+        for each in hashes:
+            if each in self.made:
+                return self.made[each]
         try:
             self._require_admissible(entry)
-            return await self._admit(entry)
+            return await self._admit(entry, hashes[0])
         except Problem as refusal:
             return refusal
+
+    async def write(self) -> Mapping[UUID, Registration]:
+        """Write who was admitted."""
+        admitted = [one for one in self.made.values() if isinstance(one, _Admitted)]
+        written = await queries.write(self.session, [one.new for one in admitted]) if admitted else {}
+        self.session.add_all(companion for one in admitted for companion in one.companions)
+        await self.session.flush()
+        return written
 
     def _require_admissible(self, entry: Entry) -> None:
         if not entry.by_staff and self.event.status not in PUBLIC:
@@ -139,34 +169,30 @@ class _Desk:
         if not (self.event.is_open or entry.by_staff or entry.member_id in self.invited):
             raise NotInvited
         if (before := self.live.get(entry.member_id)) is not None:
-            raise AlreadyRegistered(registration_status=before.status)
+            raise AlreadyRegistered(registration_status=before)
         if entry.body.party > self.event.capacity:
             raise PartyTooBig(party=entry.body.party, capacity=self.event.capacity)
         if faults := list(answer_faults(self.event.questions, entry.body.answers)):
             raise InvalidPayload(errors=faults)
 
-    async def _admit(self, entry: Entry) -> Shown:
+    async def _admit(self, entry: Entry, request_hash: bytes) -> _Admitted:
         party, event = entry.body.party, self.event
-        after = Room(self.room.free, list(self.room.waiting), self.room.queue)
-        registration = Registration(
-            id=new_id(), event_id=event.id, member_id=entry.member_id, status=after.admit(party), party=party,
+        new = NewRegistration(
+            id=new_id(), event_id=event.id, member_id=entry.member_id, status=self.room.status_of(party), party=party,
             queue_no=self.last_no + 1, fee_points=event.fee_points * party, fee_fen=event.fee_fen * party,
             answers=packed(entry.body.answers),
             is_walk_up=entry.by_staff and event.status != EventStatus.REGISTRATION,
-            request_hash=self.vault.index(entry.content), registered_by=entry.by, registered_at=entry.now,
+            request_hash=request_hash, registered_by=entry.by, registered_at=entry.now,
         )  # fmt: skip
-        if registration.status is RegistrationStatus.REGISTERED:
-            await registration_fees.charge(self.session, event, registration, entry.confirm, by=entry.by, now=entry.now)
+        if new.status is RegistrationStatus.REGISTERED:
+            await registration_fees.charge(self.session, event, new, entry.confirm, by=entry.by, now=entry.now)
         # only now is it certain
-        self.room, self.last_no = after, self.last_no + 1
-        self.live[entry.member_id] = self.made[registration.request_hash] = registration
-        companions = [Companion(registration_id=registration.id, **one.model_dump()) for one in entry.body.companions]
-        self.session.add(registration)
-        if companions:
-            await self.session.flush()
-            self.session.add_all(companions)
-        is_waiting = registration.status is RegistrationStatus.WAITING
-        return Shown(registration, companions, len(after.waiting) if is_waiting else None)
+        self.last_no = new.queue_no
+        self.live[entry.member_id] = self.room.admit(party)
+        companions = [Companion(registration_id=new.id, **one.model_dump()) for one in entry.body.companions]
+        position = len(self.room.waiting) if new.status is RegistrationStatus.WAITING else None
+        admitted = self.made[request_hash] = _Admitted(new, companions, position)
+        return admitted
 
 
 def require_open(event: ClubEvent, now: datetime, *, by_staff: bool) -> None:
@@ -330,25 +356,33 @@ async def pay(
 
 
 async def follow(session: AsyncSession, move: Move) -> None:
-    """When an event is called off, who registered and who was invited is told, and points are given back."""
+    """When an event is called off, who registered and who was invited is told, and points are given back.
+
+    Who registered is sent a text message, too.
+    """
     if move.to != EventStatus.CANCELLED:
         return
     await unrestricted(session)
     live = await queries.live(session, move.event.id)
-    grace = timedelta(days=Settings().refund_grace_days)
+    settings = Settings()
+    grace = timedelta(days=settings.refund_grace_days)
     for registration in live:
         await endings.end(session, registration, move.by, move.reason, grace, move.at)
-    whom = await _concerned(session, move.event, live)
+    whom = await _concerned(session, move.event, live, settings, move.at)
     await notices.tell(session, move.event.id, whom, NoticeKind.CANCELLED, at=move.at, reason=move.reason)
+    await texts.call_off(session, move.event.id, [registration.member_id for registration in live], settings)
 
 
 async def tell_change(session: AsyncSession, event: ClubEvent, _: str, at: datetime) -> None:
     """When place or times change, who registered and who was invited is told."""
     await unrestricted(session)
-    whom = await _concerned(session, event, await queries.live(session, event.id))
+    whom = await _concerned(session, event, await queries.live(session, event.id), Settings(), at)
     await notices.tell(session, event.id, whom, NoticeKind.CHANGED, at=at)
 
 
-async def _concerned(session: AsyncSession, event: ClubEvent, live: Sequence[Registration]) -> set[UUID]:
-    """Who registered, and who was invited and has not said no."""
-    return {registration.member_id for registration in live} | await invitations.expecting(session, event.id)
+async def _concerned(
+    session: AsyncSession, event: ClubEvent, live: Sequence[Registration], settings: Settings, now: datetime
+) -> set[UUID]:
+    """Who registered, and who was invited and may expect to come."""
+    expecting = await invitations.expecting(session, event.id, settings=settings, now=now)
+    return {registration.member_id for registration in live} | expecting

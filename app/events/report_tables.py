@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from app.core.catalogue import Language, text
+from app.core.catalogue import Language, text, yuan
 from app.core.clock import CHINA
-from app.events.aftermath import Findings, percent, yuan
+from app.events.aftermath import Findings, percent
 from app.events.gathering_rules import Mean
 from app.events.models import EventReport
 from app.events.reports import PartySum

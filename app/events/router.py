@@ -13,14 +13,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.events import approvals, life, queries, service
@@ -59,15 +58,13 @@ STEP = documented(NotFound, WrongStatus)
 
 
 @router.post("/events", status_code=201, response_model=EventRead, responses=documented(NotFound, KeyConflict))
-async def events_create(
-    body: EventDraft, actor: Planner, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def events_create(body: EventDraft, actor: Planner, session: Session, now: Now, once: Once) -> Response:
     """Begin to plan an event: a draft, until it is proposed."""
 
     async def create() -> EventRead:
         return _read(await service.create(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/events")

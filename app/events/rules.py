@@ -99,6 +99,17 @@ class QuestionKind(StrEnum):
     CHOICE = "choice"
 
 
+class TextStatus(StrEnum):
+    """What became of the text message beside a notice."""
+
+    DUE = "due"
+    SENDING = "sending"
+    SENT = "sent"
+    UNWANTED = "unwanted"
+    FAILED = "failed"
+    UNCLEAR = "unclear"
+
+
 class NoticeKind(StrEnum):
     """What members are told; each has its words in the catalogue, `event_notice.<kind>`."""
 

@@ -169,6 +169,7 @@ class Why(NamedTuple):
     free: int
     blocked_by_bigger: bool
     is_night: bool
+    has_begun: bool
     decisions: Sequence[tuple[QueueDecision, bool]]
 
 
@@ -185,4 +186,5 @@ async def why(
         if decision.registration_id == registration.id
         or (queue_no > registration.queue_no and decision.kind in (DecisionKind.OFFERED, DecisionKind.BY_HAND))
     ]
-    return Why(registration, event, ahead, free, blocked, Waiting.of(settings).night.holds(now), decided)
+    is_night = Waiting.of(settings).night.holds(now)
+    return Why(registration, event, ahead, free, blocked, is_night, event.starts_at <= now, decided)

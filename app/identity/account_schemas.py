@@ -35,17 +35,18 @@ Dealers = Annotated[list[Code], Field(max_length=100), AfterValidator(_in_order)
 GrantableRole = Literal[
     Role.HQ_ADMIN, Role.HQ_OPERATIONS, Role.HQ_FINANCE, Role.AUDITOR, Role.REGIONAL_MANAGER, Role.CARE_DIRECTOR,
     Role.CARE_STAFF, Role.GENERAL_MANAGER, Role.SALES_CONSULTANT, Role.SERVICE_ADVISOR, Role.FINANCE_CLERK,
-    Role.PARTNER_CLERK,
+    Role.PARTNER_CLERK, Role.PARTNER_MANAGER, Role.AGENCY_CLERK,
 ]  # fmt: skip
 
 
 class GrantGive(Input):
-    """A role to give, with the code of the dealer, region or partner it reaches; headquarters' roles have none."""
+    """A role to give, with the code of the dealer, region, partner or agency it reaches; headquarters' have none."""
 
     role: GrantableRole
     region_code: Code | None = None
     dealer_code: Code | None = None
     partner_code: PartnerCode | None = None
+    agency_code: PartnerCode | None = None
     valid_from: BusinessDate | None = Field(default=None, description="first day (China); today when left out")
     valid_until: BusinessDate | None = Field(default=None, description="last day (China); none when left out")
 

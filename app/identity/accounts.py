@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Right
 from app.core.clock import china_date
-from app.core.editing import require_version
+from app.core.editing import change, require_version
 from app.core.problems import InvalidPayload, NotFound
 from app.identity import grants, program_reach
 from app.identity.models import Account, AccountKind, Grant
@@ -102,8 +102,7 @@ async def apply(
     """
     if changes.get("is_active") is True and account.is_blocked and not actor.may(Right.ACCOUNTS_WRITE):
         raise AccountBlocked
-    for name, value in changes.items():
-        setattr(account, name, value)
+    change(account, changes)
     if account.is_active:
         account.is_blocked = False
     elif "is_active" in changes:
@@ -111,7 +110,6 @@ async def apply(
         account.deactivated_at = now
     if not changes.keys().isdisjoint(program_reach.FIELDS):
         account.narrowed_at = now
-    account.version += 1
     await session.flush()
     if not account.is_active:
         await end_all(session, Ending.REVOKED, now, account_id=account.id)

@@ -15,14 +15,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.identity import accounts, grants, programs, queries, service
@@ -75,7 +74,7 @@ async def accounts_list(
 
 @router.post("/accounts", status_code=201, response_model=AccountRead, responses=documented(UsernameTaken, KeyConflict))
 async def accounts_create(
-    body: AccountCreate, actor: Administrator, session: Session, now: Now, key: OptionalKey = None
+    body: AccountCreate, actor: Administrator, session: Session, now: Now, once: Once
 ) -> Response:
     """Give a person an account with a first password and a first grant."""
 
@@ -86,13 +85,13 @@ async def accounts_create(
         )  # fmt: skip
         return await _shown(session, account)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/accounts/{account_id}", responses=documented(NotFound))
 async def accounts_get(account_id: UUID, _: Reader, session: Session, response: Response) -> AccountRead:
     """One account."""
-    return _tagged(response, await _shown(session, await accounts.account(session, account_id)))
+    return tagged(response, await _shown(session, await accounts.account(session, account_id)))
 
 
 @router.patch("/accounts/{account_id}", responses=documented(NotFound, OwnAccount, PreconditionFailed))
@@ -103,7 +102,7 @@ async def accounts_update(
     """Rename, deactivate or reactivate an account, or change a program's scopes."""
     changes = body.model_dump(exclude_unset=True)
     changed = await accounts.update(session, actor, account_id, changes, version=version_of(if_match), now=now)
-    return _tagged(response, await _shown(session, changed))
+    return tagged(response, await _shown(session, changed))
 
 
 @router.post(
@@ -113,7 +112,7 @@ async def accounts_update(
     responses=documented(NotFound, OwnAccount, GrantExists, KeyConflict),
 )
 async def accounts_grant(
-    account_id: UUID, body: GrantGive, actor: Administrator, session: Session, now: Now, key: OptionalKey = None
+    account_id: UUID, body: GrantGive, actor: Administrator, session: Session, now: Now, once: Once
 ) -> Response:
     """Give a person another role, from a day on."""
 
@@ -122,9 +121,7 @@ async def accounts_grant(
         grant = await grants.give(session, account, by=actor.subject, now=now, **body.model_dump())
         return GrantRead.model_validate(grant, from_attributes=True)
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=give, target=str(account_id)
-    )
+    return await once(body, give)
 
 
 @router.post("/accounts/{account_id}/grants/{grant_id}/end", responses=documented(NotFound, OwnAccount))
@@ -171,8 +168,3 @@ def _secret(response: Response, new: NewSecret) -> SecretShown:
 
 async def _shown(session: AsyncSession, account: Account) -> AccountRead:
     return AccountRead.of(account, (await queries.grants_by_account(session, [account.id]))[account.id])
-
-
-def _tagged(response: Response, account: AccountRead) -> AccountRead:
-    response.headers["ETag"] = etag(account.version)
-    return account

@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, false, or_
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.core.actors import Actor
+from app.core.db import flush_unless
 from app.core.problems import NotFound
 from app.identity import accounts, credentials, handover
 from app.identity.credential_models import ExternalIdentity
@@ -87,10 +87,7 @@ async def expect(
     identity = await session.merge(
         ExternalIdentity(account_id=account_id, email=email.lower(), issuer=None, subject=None, linked_at=None)
     )
-    try:
-        await session.flush()
-    except IntegrityError:
-        raise EmailTaken from None
+    await flush_unless(session, "uq_external_identity_email", EmailTaken)
     return identity
 
 

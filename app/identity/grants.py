@@ -18,11 +18,15 @@ from app.identity.models import Account, Grant
 from app.identity.problems import GrantExists
 from app.identity.session_models import Ending
 
-_PLACE = {Reach.REGION: "region_code", Reach.DEALER: "dealer_code", Reach.PARTNER: "partner_code"}
+_PLACE = {
+    Reach.REGION: "region_code", Reach.DEALER: "dealer_code", Reach.PARTNER: "partner_code",
+    Reach.AGENCY: "agency_code",
+}  # fmt: skip
 _UNKNOWN = {
     "fk_account_grant_region_code": ("region_code", "unknown_region"),
     "fk_account_grant_dealer_code": ("dealer_code", "unknown_dealer"),
     "fk_account_grant_partner_code": ("partner_code", "unknown_partner"),
+    "fk_account_grant_agency_code": ("agency_code", "unknown_agency"),
 }
 
 
@@ -56,7 +60,7 @@ def actor_of(account: Account, grant: Grant) -> Actor:
     assert grant.account_id == account.id
     return Actor(
         account.username, Role(grant.role), dealer_code=grant.dealer_code, region_code=grant.region_code,
-        partner_code=grant.partner_code,
+        partner_code=grant.partner_code, agency_code=grant.agency_code,
     )  # fmt: skip
 
 
@@ -97,8 +101,8 @@ def _until(end: datetime | None, now: datetime, longest: timedelta) -> timedelta
 
 async def give(
     session: AsyncSession, account: Account, role: Role, *, by: str, now: datetime, region_code: str | None = None,
-    dealer_code: str | None = None, partner_code: str | None = None, valid_from: date | None = None,
-    valid_until: date | None = None, pointer: str = "",
+    dealer_code: str | None = None, partner_code: str | None = None, agency_code: str | None = None,
+    valid_from: date | None = None, valid_until: date | None = None, pointer: str = "",
 ) -> Grant:  # fmt: skip
     """Give a person a role from a day on (today when none is named), until a last day if there is one.
 
@@ -109,7 +113,10 @@ async def give(
         InvalidPayload: a place that the role does not reach to, or lacks, or does not exist; days that are over.
         GrantExists: the person has this role there on one of these days already.
     """
-    place = {"region_code": region_code, "dealer_code": dealer_code, "partner_code": partner_code}
+    place = {
+        "region_code": region_code, "dealer_code": dealer_code, "partner_code": partner_code,
+        "agency_code": agency_code,
+    }  # fmt: skip
     _require_place(pointer, role, place)
     first = valid_from or china_date(now)
     _require_days(pointer, first, valid_until, china_date(now))
@@ -119,7 +126,8 @@ async def give(
         raise GrantExists
     grant = Grant(
         account_id=account.id, role=role, region_code=region_code, dealer_code=dealer_code,
-        partner_code=partner_code, valid_from=first, valid_until=valid_until, granted_by=by, granted_at=now,
+        partner_code=partner_code, agency_code=agency_code, valid_from=first, valid_until=valid_until, granted_by=by,
+        granted_at=now,
     )  # fmt: skip
     session.add(grant)
     try:

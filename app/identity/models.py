@@ -88,6 +88,7 @@ class Grant(SQLModel, table=True):
                 _exactly_for("region_code", Reach.REGION),
                 _exactly_for("dealer_code", Reach.DEALER),
                 _exactly_for("partner_code", Reach.PARTNER),
+                _exactly_for("agency_code", Reach.AGENCY),
             ]),
             name="reach",
         ),
@@ -101,6 +102,7 @@ class Grant(SQLModel, table=True):
     region_code: str | None = text_field(default=None, foreign_key="region.code")
     dealer_code: str | None = text_field(default=None, foreign_key="dealer.code", index=True)
     partner_code: str | None = text_field(default=None, foreign_key="partner.code")
+    agency_code: str | None = text_field(default=None, foreign_key="agency.code")
     valid_from: date
     valid_until: date | None = None
     granted_by: str = text_field()

@@ -45,6 +45,7 @@ async def identity_me(actor: Anyone, session: Session, now: Now) -> Me:
     mine = await service.grants_of(session, actor, now=now)
     return Me(
         subject=actor.subject, role=actor.role, dealer_code=actor.dealer_code, dealer_codes=sorted(actor.dealers),
-        region_code=actor.region_code, partner_code=actor.partner_code, scopes=sorted(actor.scopes),
+        region_code=actor.region_code, partner_code=actor.partner_code, agency_code=actor.agency_code,
+        scopes=sorted(actor.scopes),
         grants=[GrantRead.model_validate(grant, from_attributes=True) for grant in mine],
     )  # fmt: skip

@@ -34,6 +34,7 @@ class GrantRead(BaseModel):
     region_code: str | None
     dealer_code: str | None
     partner_code: str | None
+    agency_code: str | None
     valid_from: date
     valid_until: date | None
     granted_by: str
@@ -49,5 +50,6 @@ class Me(BaseModel):
     dealer_codes: list[str] = Field(description="the dealers one is bound to: of a program, all it reaches")
     region_code: str | None
     partner_code: str | None
+    agency_code: str | None
     scopes: list[str]
     grants: list[GrantRead]

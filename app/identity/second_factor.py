@@ -101,11 +101,6 @@ async def remove(session: AsyncSession, account_id: UUID) -> None:
         await session.execute(delete(table).where(col(table.account_id) == account_id))
 
 
-def code_at(secret: str, now: datetime) -> str:
-    """The code a generator shows at a moment."""
-    return pyotp.TOTP(secret).generate_otp(int(now.timestamp()) // STEP)
-
-
 def _step_of(seals: Seals, factor: SecondFactor, code: str, now: datetime) -> int | None:
     """Which half minute's code this is: the present one's, or a neighbour's, for clocks that are a little off."""
     secret = seals.opened(factor.sealed_secret)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from app.core.actors import Actor, Role
 from app.core.clock import china_date
-from app.core.db import unrestricted
+from app.core.db import flush_unless, unrestricted
 from app.core.problems import InvalidPayload
 from app.identity import credentials, grants, passwords
 from app.identity.credentials import Proof
@@ -23,7 +22,8 @@ from app.identity.seals import Seals
 async def create_account(
     session: AsyncSession, *, username: str, name: str, role: Role, password: str | None, now: datetime, by: str,
     region_code: str | None = None, dealer_code: str | None = None, partner_code: str | None = None,
-    valid_from: date | None = None, valid_until: date | None = None, pointer: str = "",
+    agency_code: str | None = None, valid_from: date | None = None, valid_until: date | None = None,
+    pointer: str = "",
 ) -> Account:  # fmt: skip
     """Give a person an account with its first grant; without a password it cannot sign in by one.
 
@@ -37,7 +37,8 @@ async def create_account(
     account = await add(session, Account(username=username, name=name, password_hash=password_hash, created_at=now))
     await grants.give(
         session, account, role, by=by, now=now, region_code=region_code, dealer_code=dealer_code,
-        partner_code=partner_code, valid_from=valid_from, valid_until=valid_until, pointer=pointer,
+        partner_code=partner_code, agency_code=agency_code, valid_from=valid_from, valid_until=valid_until,
+        pointer=pointer,
     )  # fmt: skip
     return account
 
@@ -56,11 +57,8 @@ async def add(session: AsyncSession, account: Account) -> Account:
     if await find(session, account.username) is not None:
         raise UsernameTaken
     session.add(account)
-    try:
-        await session.flush()
-    except IntegrityError:
-        # two took the name at the same moment
-        raise UsernameTaken from None
+    # two may take the name at the same moment
+    await flush_unless(session, "uq_account_username", UsernameTaken)
     return account
 
 

@@ -27,7 +27,7 @@ class Ending(StrEnum):
 class LoginSession(SQLModel, table=True):
     """One sign-in and what followed from it: a family of refresh tokens.
 
-    `place` is the dealer, region or partner that the role is bound to.
+    `place` is the dealer, region, partner or agency that the role is bound to.
     """
 
     __tablename__ = "login_session"

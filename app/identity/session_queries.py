@@ -25,7 +25,7 @@ def of(*, account_id: UUID | None = None, member_id: UUID | None = None) -> Colu
 
 def resting_on(grant: Grant) -> ColumnElement[bool]:
     """The sessions that began with a grant's role at its place."""
-    place = grant.dealer_code or grant.region_code or grant.partner_code
+    place = grant.dealer_code or grant.region_code or grant.partner_code or grant.agency_code
     at = col(LoginSession.place).is_(None) if place is None else col(LoginSession.place) == place
     return and_(of(account_id=grant.account_id), col(LoginSession.role) == grant.role, at)
 

@@ -20,7 +20,7 @@ class SessionRead(BaseModel):
 
     id: UUID
     role: Role
-    place: str | None = Field(description="the dealer, region or partner the role is bound to")
+    place: str | None = Field(description="the dealer, region, partner or agency the role is bound to")
     device: str = Field(description="the User-Agent it began with")
     opened_at: datetime
     refreshed_at: datetime

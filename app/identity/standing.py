@@ -25,8 +25,8 @@ class Standing:
 
 
 def place_of(actor: Actor) -> str | None:
-    """The dealer, region or partner an actor is bound to; which of them, its role says."""
-    return actor.dealer_code or actor.region_code or actor.partner_code
+    """The dealer, region, partner or agency an actor is bound to; which of them, its role says."""
+    return actor.dealer_code or actor.region_code or actor.partner_code or actor.agency_code
 
 
 async def of_account(

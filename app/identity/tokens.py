@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ class Tokens:
             "dealers": sorted(actor.dealer_codes),
             "region": actor.region_code,
             "partner": actor.partner_code,
+            "agency": actor.agency_code,
             "member": actor.member_id and str(actor.member_id),
             "sid": actor.session_id and str(actor.session_id),
             "scope": " ".join(sorted(actor.scopes)),
@@ -73,7 +75,7 @@ class Tokens:
 
     def _verify(self, token: str) -> tuple[Actor, float, float] | None:
         try:
-            key = self._keys[jwt.get_unverified_header(token)["kid"]]
+            key = self._keys[_kid(token.partition(".")[0])]
             claims = jwt.decode(
                 token, key.public, [ALGORITHM], issuer=ISSUER,
                 options={"require": ["exp", "iat", "sub", "role"], "verify_exp": False, "verify_iat": False},
@@ -104,6 +106,13 @@ class Tokens:
         return {"keys": [key.jwk() for key in self._keys.values()]}
 
 
+@lru_cache(16)
+def _kid(head: str) -> str:
+    """The key that a token's first part names: all tokens of a key begin with the same."""
+    kid: str = jwt.get_unverified_header(f"{head}..")["kid"]
+    return kid
+
+
 def _actor_of(claims: Mapping[str, Any]) -> Actor:
     return Actor(
         subject=claims["sub"],
@@ -115,4 +124,5 @@ def _actor_of(claims: Mapping[str, Any]) -> Actor:
         partner_code=claims.get("partner"),
         session_id=UUID(claims["sid"]) if "sid" in claims else None,
         dealer_codes=frozenset(claims.get("dealers", ())),
+        agency_code=claims.get("agency"),
     )

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.core.actors import Actor
-from app.core.db import broken_constraint
-from app.core.editing import require_version
+from app.core.db import flush_unless
+from app.core.editing import change, require_version
 from app.core.problems import InvalidPayload, NotFound
 from app.members.problems import AttributeExists
 from app.members.profile_models import Attribute
@@ -56,18 +55,11 @@ async def create(session: AsyncSession, actor: Actor, body: AttributeCreate, *, 
     made = Attribute(**body.model_dump(), created_at=now, created_by=actor.subject)
     _require_sense(made)
     session.add(made)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != "pk_attribute":
-            raise
-        raise AttributeExists from None
+    await flush_unless(session, "pk_attribute", AttributeExists)
     return made
 
 
-async def update(
-    session: AsyncSession, actor: Actor, key: str, body: AttributeUpdate, *, version: int
-) -> Attribute:  # fmt: skip
+async def update(session: AsyncSession, actor: Actor, key: str, body: AttributeUpdate, *, version: int) -> Attribute:
     """Change an attribute, or retire it.
 
     Raises:
@@ -79,12 +71,10 @@ async def update(
         raise NotFound("attribute")
     require_version(attribute, version)
     before = {choice["value"] for choice in attribute.choices}
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(attribute, name, value)
+    change(attribute, body.model_dump(exclude_unset=True))
     if gone := before - {choice["value"] for choice in attribute.choices}:
         raise InvalidPayload.at("/choices", "choice_removed", values=", ".join(sorted(gone)))
     _require_sense(attribute)
-    attribute.version += 1
     await session.flush()
     return attribute
 

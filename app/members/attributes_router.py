@@ -11,15 +11,14 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, paged
+from app.core.paging import Page, decode_cursor, next_cursor
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.members import attributes
 from app.members.problems import AttributeExists
@@ -40,20 +39,18 @@ async def attributes_list(
     """What is to be known of members, as far as one may see it, by key; retired attributes too."""
     after = str(decode_cursor(cursor, str)[0]) if cursor else ""
     found = await attributes.visible(session, actor, after=after, limit=limit + 1)
-    page = paged(found, limit, lambda attribute: (attribute.key,))
-    return Page[AttributeRead].model_validate(page | {"items": [_read(attribute) for attribute in found[:limit]]})
+    items = [_read(attribute) for attribute in found[:limit]]
+    return Page[AttributeRead](items=items, next_cursor=next_cursor(found, limit, lambda attribute: (attribute.key,)))
 
 
 @router.post("", status_code=201, response_model=AttributeRead, responses=documented(AttributeExists, KeyConflict))
-async def attributes_create(
-    body: AttributeCreate, actor: Definer, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def attributes_create(body: AttributeCreate, actor: Definer, session: Session, now: Now, once: Once) -> Response:
     """Define an attribute."""
 
     async def create() -> AttributeRead:
         return _read(await attributes.create(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/{attribute_key}", responses=documented(NotFound))
@@ -61,7 +58,7 @@ async def attributes_get(
     attribute_key: AttributeKey, actor: Reader, session: Session, response: Response
 ) -> AttributeRead:
     """One attribute."""
-    return _tagged(response, await attributes.get(session, actor, attribute_key))
+    return tagged(response, _read(await attributes.get(session, actor, attribute_key)))
 
 
 @router.patch("/{attribute_key}", responses=documented(NotFound, PreconditionFailed))
@@ -71,12 +68,7 @@ async def attributes_update(
 ) -> AttributeRead:  # fmt: skip
     """Change an attribute's words, choices, audiences or weight, or retire it; its key and kind stay."""
     version = version_of(if_match)
-    return _tagged(response, await attributes.update(session, actor, attribute_key, body, version=version))
-
-
-def _tagged(response: Response, attribute: Attribute) -> AttributeRead:
-    response.headers["ETag"] = etag(attribute.version)
-    return _read(attribute)
+    return tagged(response, _read(await attributes.update(session, actor, attribute_key, body, version=version)))
 
 
 def _read(attribute: Attribute) -> AttributeRead:

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -12,7 +11,8 @@ from app.chapters import queries as chapters
 from app.chapters.models import Chapter
 from app.core.actors import HEADQUARTERS, Actor, Reach
 from app.core.catalogue import Language, text
-from app.core.db import broken_constraint, raw
+from app.core.db import flush_unless, raw
+from app.core.editing import edit
 from app.core.problems import InvalidPayload, NotFound, PreconditionFailed
 from app.members.card_schemas import CardBarcode, CardField, CardRead, Design, DesignWrite
 from app.members.models import Member
@@ -74,19 +74,12 @@ async def set_design(
     if contrast(body.background, body.foreground) < READABLE:
         raise InvalidPayload.at("/foreground", "colour_contrast")
     own = (await _designs(session, dealer_code)).own
-    if version != (own.version if own else 0):
-        raise PreconditionFailed
+    if own is not None:
+        await session.refresh(own, with_for_update=True)
     design = own or CardDesign(dealer_code=dealer_code, version=0)
-    for name, value in body.model_dump().items():
-        setattr(design, name, value)
-    design.version, design.updated_at, design.updated_by = version + 1, now, actor.subject
+    edit(design, body.model_dump() | {"updated_at": now, "updated_by": actor.subject}, version)
     session.add(design)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != "uq_card_design_dealer_code":
-            raise
-        raise PreconditionFailed from None
+    await flush_unless(session, "uq_card_design_dealer_code", PreconditionFailed)
     return Designs(design, design)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, IfMatch, Now, Requires, Session, Speaks, documented, etag, version_of
+from app.core.http import GUARDED, IfMatch, Now, Requires, Session, Speaks, documented, tagged, version_of
 from app.core.problems import NotFound, PreconditionFailed
 from app.members import cards, service
 from app.members.card_schemas import CardRead, Design, DesignRead, DesignWrite
@@ -30,7 +30,7 @@ async def members_card_data(actor: Self, session: Session, language: Speaks) -> 
 @router.get("/card-designs/{dealer_code}", responses=documented(NotFound))
 async def card_designs_get(dealer_code: Place, actor: Reader, session: Session, response: Response) -> DesignRead:
     """The design that a chapter's cards get; `HQ` is that of chapters which have chosen none."""
-    return _tagged(response, await cards.designs(session, actor, dealer_code))
+    return tagged(response, _read(await cards.designs(session, actor, dealer_code)))
 
 
 @router.put("/card-designs/{dealer_code}", responses=documented(NotFound, PreconditionFailed))
@@ -40,17 +40,16 @@ async def card_designs_set(
 ) -> DesignRead:  # fmt: skip
     """Choose how a chapter's cards look, or (`HQ`) those of chapters without a choice. The first: If-Match "0"."""
     version = version_of(if_match)
-    return _tagged(response, await cards.set_design(session, actor, dealer_code, body, version=version, now=now))
+    chosen = await cards.set_design(session, actor, dealer_code, body, version=version, now=now)
+    return tagged(response, _read(chosen))
 
 
-def _tagged(response: Response, found: Designs) -> DesignRead:
+def _read(found: Designs) -> DesignRead:
     own, used = found
-    version = own.version if own else 0
-    response.headers["ETag"] = etag(version)
     design = Design.model_validate(used, from_attributes=True) if used else cards.DEFAULT
     return DesignRead(
         **design.model_dump(),
         dealer_code=used.dealer_code if used else None,
         updated_at=used.updated_at if used else None,
-        version=version,
+        version=own.version if own else 0,
     )

@@ -6,9 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
-from app.core.idempotency import once
-from app.core.paging import Page, id_after, paged
+from app.core.http import GUARDED, Cursor, Limit, Now, Once, Requires, Session, documented
+from app.core.paging import Page, id_after, next_cursor
 from app.core.problems import KeyConflict, NotFound, WrongStatus
 from app.members import claims as service
 from app.members import vehicle_queries as queries
@@ -38,15 +37,13 @@ DECIDED = documented(NotFound, WrongStatus)
 @router.post(
     "", status_code=201, response_model=ClaimRead, responses=documented(NotFound, WrongStatus, ClaimOpen, KeyConflict)
 )
-async def claims_create(
-    body: ClaimCreate, actor: Claiming, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def claims_create(body: ClaimCreate, actor: Claiming, session: Session, now: Now, once: Once) -> Response:
     """Claim a car for its new owner. One that nobody owns goes over at once when staff claim it."""
 
     async def ask() -> ClaimRead:
         return _read(await service.ask(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=ask)
+    return await once(body, ask)
 
 
 @router.get("")
@@ -55,9 +52,8 @@ async def claims_list(
 ) -> Page[ClaimRead]:
     """The claims by one's own and for one's own cars, oldest first."""
     found = await queries.claims(session, actor, status=status, after=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda sides: (str(sides.claim.id),))
     items = [_read(await service.shown(session, sides)) for sides in found[:limit]]
-    return Page[ClaimRead].model_validate(page | {"items": items})
+    return Page[ClaimRead](items=items, next_cursor=next_cursor(found, limit, lambda sides: (str(sides.claim.id),)))
 
 
 @router.get("/{claim_id}", responses=documented(NotFound))

@@ -20,12 +20,13 @@ from app.core.db import raw, unrestricted
 from app.core.problems import NotFound, WrongStatus
 from app.identity.session_models import Ending
 from app.identity.sessions import end_all
-from app.members import bulk, queries, service
+from app.members import bulk, service
 from app.members import merge_queries as merges
 from app.members.merge_models import MemberMerge
 from app.members.models import Erasure, Member
 from app.members.problems import ErasurePending
 from app.members.rules import MemberStatus
+from app.members.visibility import visible_member
 from app.points import ledger
 from app.points.ledger import Request
 from app.points.problems import AlreadyMerged, MergedSince, NotMerged, SameMember
@@ -184,10 +185,7 @@ async def found(session: AsyncSession, actor: Actor, merge_id: UUID) -> MemberMe
 async def _both(session: AsyncSession, actor: Actor, from_id: UUID, into_id: UUID) -> tuple[Member, Member]:
     """The two members, locked, and from then on the session sees all that is theirs."""
     await bulk.lock(await raw(session))
-    both = [await queries.member(session, actor, one, locked=True) for one in sorted((from_id, into_id))]
-    by_id = {member.id: member for member in both if member is not None}
-    if not by_id.keys() >= {from_id, into_id}:
-        raise NotFound("member")
+    by_id = {one: await visible_member(session, actor, one, locked=True) for one in sorted((from_id, into_id))}
     if from_id == into_id:
         raise SameMember
     await unrestricted(session)

@@ -6,9 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
-from app.core.idempotency import once
-from app.core.paging import Page, id_after, paged
+from app.core.http import GUARDED, Cursor, Limit, Now, Once, Requires, Session, documented
+from app.core.paging import Page, id_after, next_cursor
 from app.core.problems import KeyConflict, NotFound, WrongStatus
 from app.members import merge_queries as queries
 from app.members import merging, service
@@ -26,15 +25,13 @@ PARTED = documented(NotFound, NotMerged, MergedSince, ErasurePending, WalletClos
 
 
 @router.post("/merges", status_code=201, response_model=MergeRead, responses=MERGED)
-async def merges_create(
-    body: MergeCreate, actor: Director, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def merges_create(body: MergeCreate, actor: Director, session: Session, now: Now, once: Once) -> Response:
     """Make two memberships of one person one: points, vehicles and all else go to the one that goes on."""
 
     async def merge() -> MergeRead:
         return merge_read(await merging.merge(session, actor, body.from_id, body.into_id, body.reason, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=merge)
+    return await once(body, merge)
 
 
 @router.get("/merges/{merge_id}", responses=documented(NotFound))
@@ -45,16 +42,14 @@ async def merges_get(merge_id: UUID, actor: Reader, session: Session) -> MergeRe
 
 @router.post("/merges/{merge_id}/undo", response_model=MergeRead, responses=PARTED)
 async def merges_undo(
-    merge_id: UUID, body: MergeUndo, actor: Director, session: Session, now: Now, key: OptionalKey = None
+    merge_id: UUID, body: MergeUndo, actor: Director, session: Session, now: Now, once: Once
 ) -> Response:
     """Part the two again: what is left of what went along comes back. The last merge of a chain first."""
 
     async def undo() -> MergeRead:
         return merge_read(await merging.undo(session, actor, merge_id, body.reason, now=now))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=undo, status=200, target=str(merge_id)
-    )
+    return await once(body, undo)
 
 
 @router.get("/{member_id}/merges", responses=documented(NotFound))
@@ -64,5 +59,5 @@ async def members_merges(
     """The merges a member took part in, those undone too; newest first."""
     member = (await service.profile(session, actor, member_id)).member
     found = await queries.merges(session, actor, member.id, before=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda merge: (str(merge.id),))
-    return Page[MergeRead].model_validate(page | {"items": [merge_read(merge) for merge in found[:limit]]})
+    items = [merge_read(merge) for merge in found[:limit]]
+    return Page[MergeRead](items=items, next_cursor=next_cursor(found, limit, lambda merge: (str(merge.id),)))

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor
 from app.core.filters import seeks_recent
-from app.core.paging import Page, id_after, paged
+from app.core.paging import Page, id_after, next_cursor
 from app.members import queries, segments
 from app.members.schemas import MemberRead, MemberSearch, VehicleRead, member_read
 from app.members.service import Profile
@@ -40,10 +40,9 @@ async def member_page(
         include_merged=include_merged,
     )  # fmt: skip
     vehicles = await queries.vehicles_of(session, [member.id for member in found])
-    page = paged(found, limit, lambda member: (str(member.id),))
     # read one by one what is shown, and no more: it is recorded
     items = [profile_read(actor, Profile(member, vehicles.get(member.id, []))) for member in found[:limit]]
-    return Page[MemberRead].model_validate(page | {"items": items})
+    return Page[MemberRead](items=items, next_cursor=next_cursor(found, limit, lambda member: (str(member.id),)))
 
 
 def profile_read(actor: Actor, profile: Profile) -> MemberRead:

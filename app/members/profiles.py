@@ -12,8 +12,8 @@ from sqlmodel import col
 
 from app.core.actors import Actor, Right, Role
 from app.core.clock import china_date
-from app.core.editing import require_version
-from app.core.problems import FieldError, Forbidden, InvalidPayload, NotFound, PreconditionFailed
+from app.core.editing import change, require_version
+from app.core.problems import FieldError, Forbidden, InvalidPayload, NotFound
 from app.members import attributes, completeness
 from app.members.completeness import OfMember
 from app.members.problems import HouseholdFull, ProfileFieldClosed
@@ -91,15 +91,13 @@ async def update(
         InvalidPayload: a value that its field or attribute does not take.
     """
     await visible_member(session, actor, member_id, locked=True)
-    kept = await session.get(MemberProfile, member_id, populate_existing=True)
-    if version != (kept.version if kept else 0):
-        raise PreconditionFailed
+    changed = await session.get(MemberProfile, member_id, populate_existing=True) or _empty(member_id)
+    require_version(changed, version)
     known = {one.key: one for one in await attributes.visible(session, actor) if not one.is_retired}
     _require_open(actor, body, known)
     values = _stored(body, known)
-    changed = kept or _empty(member_id)
     _set(changed, body, value_classes)
-    changed.version, changed.updated_at, changed.updated_by = version + 1, now, actor.subject
+    change(changed, {"updated_at": now, "updated_by": actor.subject})
     session.add(changed)
     await _replace(session, member_id, values)
     await session.flush()
@@ -255,10 +253,7 @@ async def update_person(
     wanted = HouseholdCreate(**{name: getattr(found, name) for name in HouseholdCreate.model_fields})
     wanted = wanted.model_copy(update=body.model_dump(exclude_unset=True))
     _require_adult(wanted, now)
-    for name, value in wanted.model_dump().items():
-        setattr(found, name, value)
-    found.version += 1
-    found.recorded_at, found.recorded_by = now, actor.subject
+    change(found, wanted.model_dump() | {"recorded_at": now, "recorded_by": actor.subject})
     await session.flush()
     return found
 
@@ -344,9 +339,7 @@ async def update_note(
     require_version(found, version)
     if "text" in body.model_fields_set and found.written_by != actor.subject:
         raise Forbidden
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(found, name, value)
-    found.version += 1
+    change(found, body.model_dump(exclude_unset=True))
     await session.flush()
     return found
 

@@ -15,16 +15,15 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     Speaks,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, paged
+from app.core.paging import Page, decode_cursor, next_cursor
 from app.core.problems import InvalidPayload, KeyConflict, NotFound, PreconditionFailed
 from app.members import completeness, profiles
 from app.members.problems import HouseholdFull, ProfileFieldClosed
@@ -62,7 +61,7 @@ CarerOrSelf = Annotated[Actor, Depends(Requires(Right.MEMBERS_CARE, Right.OWN_CA
 @router.get("/members/{member_id}/profile", responses=documented(NotFound))
 async def profiles_get(member_id: UUID, actor: ReaderOrSelf, session: Session, response: Response) -> ProfileRead:
     """What is known of a member beside name, phone and cars, and how complete that is."""
-    return _tagged(response, actor, await profiles.profile(session, actor, member_id))
+    return tagged(response, _read(actor, await profiles.profile(session, actor, member_id)))
 
 
 @router.patch(
@@ -77,12 +76,11 @@ async def profiles_update(
         session, actor, member_id, body,
         version=version_of(if_match), value_classes=settings.value_classes, now=now,
     )  # fmt: skip
-    return _tagged(response, actor, changed)
+    return tagged(response, _read(actor, changed))
 
 
-def _tagged(response: Response, actor: Actor, known: Known) -> ProfileRead:
+def _read(actor: Actor, known: Known) -> ProfileRead:
     profile = known.profile
-    response.headers["ETag"] = etag(profile.version)
     is_member = actor.role is Role.MEMBER
     return ProfileRead(
         member_id=profile.member_id,
@@ -90,7 +88,7 @@ def _tagged(response: Response, actor: Actor, known: Known) -> ProfileRead:
         circle=None if is_member else profile.circle,
         contact=_contact(profile),
         attributes=known.attributes,
-        household=[HouseholdRead.model_validate(person, from_attributes=True) for person in known.household],
+        household=[_person(person) for person in known.household],
         completeness=CompletenessRead(**known.completeness._asdict()),
         version=profile.version,
     )
@@ -105,17 +103,14 @@ def _contact(profile: MemberProfile) -> Contact | None:
     responses=documented(NotFound, HouseholdFull, KeyConflict),
 )  # fmt: skip
 async def household_add(
-    member_id: UUID, body: HouseholdCreate, actor: CarerOrSelf, session: Session, now: Now, key: OptionalKey = None
+    member_id: UUID, body: HouseholdCreate, actor: CarerOrSelf, session: Session, now: Now, once: Once
 ) -> Response:
     """Note somebody of the member's household."""
 
     async def add() -> HouseholdRead:
-        person = await profiles.add_person(session, actor, member_id, body, now=now)
-        return HouseholdRead.model_validate(person, from_attributes=True)
+        return _person(await profiles.add_person(session, actor, member_id, body, now=now))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=add, target=str(member_id)
-    )  # fmt: skip
+    return await once(body, add)
 
 
 @router.get("/members/{member_id}/household/{person_id}", responses=documented(NotFound))
@@ -123,7 +118,7 @@ async def household_get(
     member_id: UUID, person_id: UUID, actor: ReaderOrSelf, session: Session, response: Response
 ) -> HouseholdRead:  # fmt: skip
     """Somebody of the member's household."""
-    return _tagged_person(response, await profiles.person(session, actor, member_id, person_id))
+    return tagged(response, _person(await profiles.person(session, actor, member_id, person_id)))
 
 
 @router.patch("/members/{member_id}/household/{person_id}", responses=documented(NotFound, PreconditionFailed))
@@ -134,11 +129,10 @@ async def household_update(
     """Change what is known of somebody of the household."""
     version = version_of(if_match)
     changed = await profiles.update_person(session, actor, member_id, person_id, body, version=version, now=now)
-    return _tagged_person(response, changed)
+    return tagged(response, _person(changed))
 
 
-def _tagged_person(response: Response, person: HouseholdPerson) -> HouseholdRead:
-    response.headers["ETag"] = etag(person.version)
+def _person(person: HouseholdPerson) -> HouseholdRead:
     return HouseholdRead.model_validate(person, from_attributes=True)
 
 
@@ -155,9 +149,10 @@ async def completeness_list(
     """How complete the profiles of each chapter's active members are, by code; headquarters' own roll among them."""
     after = str(decode_cursor(cursor, str)[0]) if cursor else ""
     found = await completeness.of_chapters(session, actor, after=after, limit=limit + 1)
-    page = paged(found, limit, lambda chapter: (chapter.dealer_code or HEADQUARTERS,))
     items = [ChapterCompleteness(**chapter._asdict()) for chapter in found[:limit]]
-    return Page[ChapterCompleteness].model_validate(page | {"items": items})
+    return Page[ChapterCompleteness](
+        items=items, next_cursor=next_cursor(found, limit, lambda chapter: (chapter.dealer_code or HEADQUARTERS,))
+    )
 
 
 # --- notes ---
@@ -169,8 +164,10 @@ async def notes_list(
 ) -> Page[NoteRead]:
     """What those who care for the member wrote down, the pinned first, newest first."""
     found = await profiles.notes(session, actor, member_id, after=_note_position(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda note: (int(note.is_pinned), str(note.id)))
-    return Page[NoteRead].model_validate(page | {"items": [_note(note) for note in found[:limit]]})
+    items = [_note(note) for note in found[:limit]]
+    return Page[NoteRead](
+        items=items, next_cursor=next_cursor(found, limit, lambda note: (int(note.is_pinned), str(note.id)))
+    )
 
 
 def _note_position(cursor: str | None) -> NotePosition | None:
@@ -188,16 +185,14 @@ def _note_position(cursor: str | None) -> NotePosition | None:
     responses=documented(NotFound, KeyConflict),
 )  # fmt: skip
 async def notes_write(
-    member_id: UUID, body: NoteCreate, actor: Carer, session: Session, now: Now, key: OptionalKey = None
+    member_id: UUID, body: NoteCreate, actor: Carer, session: Session, now: Now, once: Once
 ) -> Response:
     """Write something down about the member; the member does not see it here."""
 
     async def write() -> NoteRead:
         return _note(await profiles.write_note(session, actor, member_id, body, now=now))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=write, target=str(member_id)
-    )  # fmt: skip
+    return await once(body, write)
 
 
 @router.get("/members/{member_id}/notes/{note_id}", responses=documented(NotFound))
@@ -205,7 +200,7 @@ async def notes_get(
     member_id: UUID, note_id: UUID, actor: Reader, session: Session, response: Response
 ) -> NoteRead:  # fmt: skip
     """One note."""
-    return _tagged_note(response, await profiles.note(session, actor, member_id, note_id))
+    return tagged(response, _note(await profiles.note(session, actor, member_id, note_id)))
 
 
 @router.patch("/members/{member_id}/notes/{note_id}", responses=documented(NotFound, PreconditionFailed))
@@ -215,18 +210,13 @@ async def notes_update(
 ) -> NoteRead:  # fmt: skip
     """Pin a note or unpin it; its writer may reword it."""
     changed = await profiles.update_note(session, actor, member_id, note_id, body, version=version_of(if_match))
-    return _tagged_note(response, changed)
+    return tagged(response, _note(changed))
 
 
 @router.delete("/members/{member_id}/notes/{note_id}", status_code=204, responses=documented(NotFound))
 async def notes_delete(member_id: UUID, note_id: UUID, actor: Carer, session: Session) -> None:
     """Remove a note: its writer, or who decides about members."""
     await profiles.delete_note(session, actor, member_id, note_id)
-
-
-def _tagged_note(response: Response, note: Note) -> NoteRead:
-    response.headers["ETag"] = etag(note.version)
-    return _note(note)
 
 
 def _note(note: Note) -> NoteRead:
@@ -246,9 +236,10 @@ async def timeline_read(
     before = _position(cursor)
     await visible_member(session, actor, member_id)
     found = await timeline(session, actor, member_id, only=source, before=before, limit=limit + 1)
-    page = paged(found, limit, lambda one: (one.at.isoformat(), one.source, one.id))
     items = [_happening(one, language) for one in found[:limit]]
-    return Page[HappeningRead].model_validate(page | {"items": items})
+    return Page[HappeningRead](
+        items=items, next_cursor=next_cursor(found, limit, lambda one: (one.at.isoformat(), one.source, one.id))
+    )
 
 
 def _position(cursor: str | None) -> Position | None:

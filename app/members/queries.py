@@ -92,12 +92,7 @@ async def members(
 
 
 def sought(
-    *,
-    member_no: str | None,
-    phone: str | None,
-    vin: str | None,
-    plate: str | None,
-    name: str | None,
+    *, member_no: str | None, phone: str | None, vin: str | None, plate: str | None, name: str | None,
     initials: str | None,
 ) -> list[ColumnElement[bool]]:  # fmt: skip
     """What a search asks of `Member`: number, phone, VIN, plate exactly, names and initials from their beginning.

@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, Config, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
-from app.core.idempotency import once
-from app.core.paging import Page, id_after, paged
+from app.core.http import GUARDED, Config, Cursor, Limit, Now, Once, Requires, Session, documented
+from app.core.paging import Page, id_after, next_cursor
 from app.core.problems import KeyConflict, NotFound, WrongStatus
 from app.members import calls, duplicates, queries
 from app.members.pages import profile_read
@@ -46,8 +45,8 @@ async def duplicates_list(
     found = await duplicates.duplicates(
         session, actor, kind=kind, dismissed=dismissed, after=id_after(cursor), limit=limit + 1
     )
-    page = paged(found, limit, lambda pair: (str(pair.id),))
-    return Page[DuplicateRead].model_validate(page | {"items": await _shown(session, actor, found[:limit])})
+    items = await _shown(session, actor, found[:limit])
+    return Page[DuplicateRead](items=items, next_cursor=next_cursor(found, limit, lambda pair: (str(pair.id),)))
 
 
 @router.post("/members/duplicates/{duplicate_id}/dismissal", responses=documented(NotFound, WrongStatus))
@@ -72,7 +71,7 @@ async def _shown(session: AsyncSession, actor: Actor, pairs: Sequence[Duplicate]
     responses=documented(NotFound, ConsentMissing, NotToBeAsked, KeyConflict),
 )  # fmt: skip
 async def calls_create(
-    body: CallCreate, actor: Director, session: Session, now: Now, settings: Config, key: OptionalKey = None
+    body: CallCreate, actor: Director, session: Session, now: Now, settings: Config, once: Once
 ) -> Response:
     """Ask somebody to call a member and verify what is on record; for another `use` only as far as it has agreed."""
 
@@ -83,7 +82,7 @@ async def calls_create(
         )  # fmt: skip
         return call_read(actor, asked)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=ask)
+    return await once(body, ask)
 
 
 @router.get("/verification-calls")
@@ -96,8 +95,8 @@ async def calls_list(
 ) -> Page[CallRead]:  # fmt: skip
     """Calls to the members one may see, in the order they were asked for."""
     found = await calls.calls(session, actor, mine=mine, closed=closed, after=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda called: (str(called[0].id),))
-    return Page[CallRead].model_validate(page | {"items": [call_read(actor, called) for called in found[:limit]]})
+    items = [call_read(actor, called) for called in found[:limit]]
+    return Page[CallRead](items=items, next_cursor=next_cursor(found, limit, lambda called: (str(called[0].id),)))
 
 
 @router.post("/verification-calls/{call_id}/closing", responses=documented(NotFound, WrongStatus))

@@ -19,16 +19,15 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     Speaks,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, id_after, paged
+from app.core.paging import Page, decode_cursor, id_after, next_cursor, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.members import applications, queries, service
 from app.members.pages import found_by, member_page
@@ -59,7 +58,6 @@ from app.members.schemas import (
     application_read,
     vin_warnings,
 )
-from app.members.service import Profile
 from app.members.visibility import visible_member
 from app.points import queries as points
 from app.points.schemas import ExpiryRead, HistoryDetail, HistoryEntry, LineRead, WalletRead
@@ -95,7 +93,7 @@ async def members_enrol(
     session: Session,
     now: Now,
     language: Speaks,
-    key: OptionalKey = None,
+    once: Once,
 ) -> Response:
     """Enrol a person with a vehicle. The same person and vehicle again answers the member as known."""
 
@@ -105,7 +103,7 @@ async def members_enrol(
         read = _read(actor, profile).model_dump() | hidden
         return EnrolmentRead(**read, outcome=verdict, warnings=vin_warnings(body.vin, language))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=enrol)
+    return await once(body, enrol)
 
 
 @router.get("/members")
@@ -130,7 +128,7 @@ async def members_search(
 async def members_me(actor: Self, session: Session, response: Response) -> MemberRead:
     """The member who asks."""
     assert actor.member_id is not None
-    return _tagged(response, actor, await service.profile(session, actor, actor.member_id))
+    return tagged(response, _read(actor, await service.profile(session, actor, actor.member_id)))
 
 
 @router.get("/members/me/card", response_class=Response, responses=CARD | documented(NotFound))
@@ -146,7 +144,7 @@ async def members_card(actor: Self, session: Session) -> Response:
 @router.get("/members/{member_id}", responses=documented(NotFound))
 async def members_get(member_id: UUID, actor: ReaderOrSelf, session: Session, response: Response) -> MemberRead:
     """One member with its vehicles."""
-    return _tagged(response, actor, await service.profile(session, actor, member_id))
+    return tagged(response, _read(actor, await service.profile(session, actor, member_id)))
 
 
 @router.patch("/members/{member_id}", responses=documented(NotFound, PreconditionFailed))
@@ -160,7 +158,7 @@ async def members_update(
 ) -> MemberRead:
     """Correct a member's name."""
     changed = await service.update(session, actor, member_id, body, version=version_of(if_match))
-    return _tagged(response, actor, changed)
+    return tagged(response, _read(actor, changed))
 
 
 @router.post(
@@ -172,28 +170,21 @@ async def members_change_status(
 ) -> MemberRead:
     """Suspend a membership, end it, or take it up again; only active members collect and spend points."""
     changed = await service.change_status(session, actor, member_id, body.to, body.reason, now=now)
-    return _tagged(response, actor, changed)
+    return tagged(response, _read(actor, changed))
 
 
 @router.post(
     "/members/{member_id}/sold-vehicles", response_model=MemberRead, responses=documented(NotFound, KeyConflict)
 )
 async def members_sell_vehicle(
-    member_id: UUID, body: VehicleSale, actor: Enroller, session: Session, now: Now, key: OptionalKey = None
+    member_id: UUID, body: VehicleSale, actor: Enroller, session: Session, now: Now, once: Once
 ) -> Response:
     """Note that a vehicle is the member's no more; from then on another person can be enrolled with it."""
 
     async def sell() -> MemberRead:
         return _read(actor, await service.sell_vehicle(session, actor, member_id, body, now=now))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=sell, status=200, target=str(member_id)
-    )
-
-
-def _tagged(response: Response, actor: Actor, profile: Profile) -> MemberRead:
-    response.headers["ETag"] = etag(profile.member.version)
-    return _read(actor, profile)
+    return await once(body, sell)
 
 
 # --- a member's points ---
@@ -252,14 +243,14 @@ async def applications_create(
     session: Session,
     now: Now,
     language: Speaks,
-    key: OptionalKey = None,
+    once: Once,
 ) -> Response:
     """Apply to a chapter. While it is open, the same application again answers the first."""
 
     async def apply() -> ApplicationRead:
         return application_read(actor, await applications.apply(session, actor, body, now=now), language)
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=apply)
+    return await once(body, apply)
 
 
 @router.get("/applications")
@@ -277,9 +268,10 @@ async def applications_list(
     found = await queries.applications(
         session, actor, status=status, dealer_code=dealer_code, after=after, limit=limit + 1
     )
-    page = paged(found, limit, lambda application: (str(application.id),))
     items = [application_read(actor, found_one, language) for found_one in found[:limit]]
-    return Page[ApplicationRead].model_validate(page | {"items": items})
+    return Page[ApplicationRead](
+        items=items, next_cursor=next_cursor(found, limit, lambda application: (str(application.id),))
+    )
 
 
 @router.get("/applications/{application_id}", responses=documented(NotFound))
@@ -301,7 +293,7 @@ async def applications_approve(
     session: Session,
     now: Now,
     language: Speaks,
-    key: OptionalKey = None,
+    once: Once,
 ) -> Response:
     """Take the applicant into the chapter; `member_id` names the member."""
 
@@ -309,10 +301,7 @@ async def applications_approve(
         approved = await applications.approve(session, actor, application_id, now=now)
         return application_read(actor, approved, language)
 
-    return await once(
-        session, caller=actor.subject, key=key, request=Approval(), now=now, action=approve, status=200,
-        target=str(application_id),
-    )  # fmt: skip
+    return await once(Approval(), approve)
 
 
 @router.post("/applications/{application_id}/refusal", responses=documented(NotFound, WrongStatus))

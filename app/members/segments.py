@@ -5,15 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach
 from app.core.catalogue import Language
-from app.core.db import broken_constraint, raw
-from app.core.editing import require_version
+from app.core.db import flush_unless, raw
+from app.core.editing import change, require_version
 from app.core.filter_sql import compiled
 from app.core.filter_words import explained
 from app.core.filters import Node, Scope, parse
@@ -98,7 +97,7 @@ async def create(session: AsyncSession, actor: Actor, body: SegmentCreate, *, no
         updated_at=now,
     )
     session.add(made)
-    await _flush(session)
+    await flush_unless(session, _TAKEN, SegmentExists)
     return made
 
 
@@ -134,11 +133,8 @@ async def update(
     changes = body.model_dump(exclude_unset=True)
     if "filter" in changes:
         await read(session, actor, body.filter)
-    for name, value in changes.items():
-        setattr(segment, name, value)
-    segment.updated_at = now
-    segment.version += 1
-    await _flush(session)
+    change(segment, changes | {"updated_at": now})
+    await flush_unless(session, _TAKEN, SegmentExists)
     return segment
 
 
@@ -161,12 +157,3 @@ async def _for_change(session: AsyncSession, actor: Actor, segment_id: UUID, ver
         raise Forbidden
     require_version(segment, version)
     return segment
-
-
-async def _flush(session: AsyncSession) -> None:
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != _TAKEN:
-            raise
-        raise SegmentExists from None

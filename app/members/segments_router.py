@@ -20,16 +20,15 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     Speaks,
     documented,
-    etag,
+    tagged,
     version_of,
 )  # fmt: skip
-from app.core.idempotency import once
-from app.core.paging import Page, id_after, paged
+from app.core.paging import Page, id_after, next_cursor
 from app.core.problems import InvalidPayload, KeyConflict, NotFound, PreconditionFailed
 from app.members import segment_queries as queries
 from app.members import segments
@@ -91,15 +90,13 @@ async def segments_preview(
     "", status_code=201, response_model=SegmentRead,
     responses=UNSEEN | documented(NotFound, SegmentExists, KeyConflict),
 )  # fmt: skip
-async def segments_create(
-    body: SegmentCreate, actor: Editor, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def segments_create(body: SegmentCreate, actor: Editor, session: Session, now: Now, once: Once) -> Response:
     """Save a filter by name."""
 
     async def create() -> SegmentRead:
         return await _read(session, actor, await segments.create(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("")
@@ -112,15 +109,14 @@ async def segments_list(
 ) -> Page[SegmentRead]:
     """Headquarters' segments and those of the chapters one reaches, oldest first."""
     found = await queries.segments(session, actor, dealer_code=dealer_code, after=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda segment: (str(segment.id),))
     items = [await _read(session, actor, segment) for segment in found[:limit]]
-    return Page[SegmentRead].model_validate(page | {"items": items})
+    return Page[SegmentRead](items=items, next_cursor=next_cursor(found, limit, lambda segment: (str(segment.id),)))
 
 
 @router.get("/{segment_id}", responses=documented(NotFound))
 async def segments_get(segment_id: UUID, actor: Reader, session: Session, response: Response) -> SegmentRead:
     """One segment."""
-    return await _tagged(response, session, actor, await segments.get(session, actor, segment_id))
+    return tagged(response, await _read(session, actor, await segments.get(session, actor, segment_id)))
 
 
 @router.patch("/{segment_id}", responses=UNSEEN | documented(NotFound, PreconditionFailed, SegmentExists))
@@ -131,7 +127,7 @@ async def segments_update(
     """Change a segment's name or filter."""
     version = version_of(if_match)
     changed = await segments.update(session, actor, segment_id, body, version=version, now=now)
-    return await _tagged(response, session, actor, changed)
+    return tagged(response, await _read(session, actor, changed))
 
 
 @router.delete("/{segment_id}", status_code=204, responses=documented(NotFound, PreconditionFailed))
@@ -151,11 +147,6 @@ async def segments_members(
     conditions = [segments.within(segment, node, china_date(now)), *usable(use, now, settings)]
     newest_first = seeks_recent(node)
     return await member_page(session, actor, *conditions, limit=limit, cursor=cursor, newest_first=newest_first)
-
-
-async def _tagged(response: Response, session: AsyncSession, actor: Actor, segment: Segment) -> SegmentRead:
-    response.headers["ETag"] = etag(segment.version)
-    return await _read(session, actor, segment)
 
 
 async def _read(session: AsyncSession, actor: Actor, segment: Segment) -> SegmentRead:

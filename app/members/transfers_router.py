@@ -3,13 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
+from app.chapters.router import Code
 from app.chapters.schemas import DealerCode
 from app.core.actors import Actor, Right
-from app.core.http import GUARDED, Config, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
-from app.core.idempotency import once
-from app.core.paging import Page, id_after, paged
+from app.core.http import GUARDED, Config, Cursor, Limit, Now, Once, Requires, Session, documented
+from app.core.paging import Page, id_after, next_cursor
 from app.core.problems import Forbidden, KeyConflict, NotFound, WrongStatus
 from app.members import closing, places, service, transfers
 from app.members import transfer_queries as queries
@@ -34,7 +34,6 @@ EditorOrSelf = Annotated[Actor, Depends(Requires(Right.MEMBERS_WRITE, Right.OWN_
 Director = Annotated[Actor, Depends(Requires(Right.MEMBERS_DECIDE))]
 DirectorOrSelf = Annotated[Actor, Depends(Requires(Right.MEMBERS_DECIDE, Right.OWN_CARD))]
 Headquarters = Annotated[Actor, Depends(Requires(Right.NETWORK_WRITE))]
-Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code", examples=["BJ001"])]
 
 
 @router.post(
@@ -43,7 +42,7 @@ Code = Annotated[str, Path(pattern=r"^[A-Z0-9]{2,16}$", description="dealer code
 )  # fmt: skip
 async def transfers_ask(
     member_id: UUID, body: TransferAsk, actor: EditorOrSelf, session: Session, now: Now, config: Config,
-    key: OptionalKey = None,
+    once: Once,
 ) -> Response:  # fmt: skip
     """Ask for a member's transfer to another chapter; whoever is to receive the member answers."""
 
@@ -51,7 +50,7 @@ async def transfers_ask(
         days = config.transfer_answer_days
         return _read(await transfers.ask(session, actor, member_id, body, answer_days=days, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=ask, target=str(member_id))
+    return await once(body, ask)
 
 
 @router.get("/members/{member_id}/places", responses=documented(NotFound))
@@ -77,9 +76,8 @@ async def transfers_list(
         session, actor, status=status, dealer_code=dealer_code, member_id=member_id, after=id_after(cursor),
         limit=limit + 1,
     )  # fmt: skip
-    page = paged(found, limit, lambda transfer: (str(transfer.id),))
     items = [_read(shown) for shown in await transfers.shown(session, actor, found[:limit])]
-    return Page[TransferRead].model_validate(page | {"items": items})
+    return Page[TransferRead](items=items, next_cursor=next_cursor(found, limit, lambda transfer: (str(transfer.id),)))
 
 
 @router.get("/transfers/{transfer_id}", responses=documented(NotFound))
@@ -92,18 +90,13 @@ async def transfers_get(transfer_id: UUID, actor: ReaderOrSelf, session: Session
     "/transfers/{transfer_id}/acceptance", response_model=TransferRead,
     responses=documented(NotFound, Forbidden, WrongStatus, NoChapter, KeyConflict),
 )  # fmt: skip
-async def transfers_accept(
-    transfer_id: UUID, actor: Director, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def transfers_accept(transfer_id: UUID, actor: Director, session: Session, now: Now, once: Once) -> Response:
     """Take the member in, as the receiving chapter: at once, or from the day that was asked for."""
 
     async def accept() -> TransferRead:
         return _read(await transfers.accept(session, actor, transfer_id, now=now))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=Acceptance(), now=now, action=accept, status=200,
-        target=str(transfer_id),
-    )  # fmt: skip
+    return await once(Acceptance(), accept)
 
 
 @router.post("/transfers/{transfer_id}/refusal", responses=documented(NotFound, Forbidden, WrongStatus))
@@ -127,16 +120,14 @@ async def transfers_withdraw(
     responses=documented(NotFound, NoChapter, EventsOpen, KeyConflict),
 )  # fmt: skip
 async def chapters_close(
-    code: Code, body: ChapterClosing, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
+    code: Code, body: ChapterClosing, actor: Headquarters, session: Session, now: Now, once: Once
 ) -> Response:
     """Close a chapter from today on; its members and what they wait for go to another one, or on headquarters' roll."""
 
     async def close() -> ChapterClosed:
         return await closing.close(session, actor, code, body, now=now)
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=close, status=200, target=code
-    )
+    return await once(body, close)
 
 
 def _read(shown: Shown) -> TransferRead:

@@ -9,14 +9,13 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit import service as audit
 from app.audit.models import Action
 from app.core.actors import Actor, Reach
 from app.core.clock import china_date
-from app.core.db import raw, unrestricted
+from app.core.db import flush_unless, raw, unrestricted
 from app.core.editing import edit, require_version
 from app.core.problems import Forbidden, InvalidPayload, NotFound
 from app.members import vehicle_queries as queries
@@ -242,10 +241,7 @@ async def add_interval(session: AsyncSession, body: IntervalCreate) -> ServiceIn
     """
     interval = ServiceInterval(**body.model_dump())
     session.add(interval)
-    try:
-        await session.flush()
-    except IntegrityError:
-        raise IntervalExists from None
+    await flush_unless(session, "uq_service_interval_model", IntervalExists)
     return interval
 
 

@@ -13,20 +13,18 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
-from app.core.paging import Page, decode_cursor, id_after, paged
+from app.core.paging import Page, decode_cursor, id_after, next_cursor
 from app.core.problems import InvalidPayload, KeyConflict, NotFound, PreconditionFailed
 from app.members import vehicle_queries as queries
 from app.members import vehicles as service
 from app.members.problems import IntervalExists
-from app.members.vehicle_models import ServiceInterval
 from app.members.vehicle_schemas import (
     HistoryRead,
     IntervalCreate,
@@ -69,7 +67,7 @@ async def vehicles_get(
     vehicle_id: UUID, actor: ReaderOrSelf, session: Session, now: Now, response: Response
 ) -> VehicleDetail:
     """A car: what stays with it, what its owner of the day told, its mileage and its next service."""
-    return _tagged(response, actor, await service.car(session, actor, vehicle_id, now=now))
+    return tagged(response, _read(actor, await service.car(session, actor, vehicle_id, now=now)))
 
 
 @router.patch("/vehicles/{vehicle_id}", responses=documented(NotFound, PreconditionFailed))
@@ -79,7 +77,7 @@ async def vehicles_update(
 ) -> VehicleDetail:  # fmt: skip
     """Say more of a car. Its owner may say what is the owner's: plate, purchase, insurance."""
     changed = await service.update(session, actor, vehicle_id, body, version=version_of(if_match), now=now)
-    return _tagged(response, actor, changed)
+    return tagged(response, _read(actor, changed))
 
 
 @router.get("/vehicles/{vehicle_id}/history", responses=documented(NotFound))
@@ -100,7 +98,6 @@ async def vehicles_of_member(
 ) -> Page[OwnedRead]:
     """The cars a member owns or owned."""
     member, found = await service.owned(session, actor, member_id, after=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda owned: (str(owned.ownership.id),))
     items = [
         OwnedRead.model_validate(
             dict(ownership)
@@ -108,7 +105,7 @@ async def vehicles_of_member(
         )
         for ownership, vehicle in found[:limit]
     ]
-    return Page[OwnedRead].model_validate(page | {"items": items})
+    return Page[OwnedRead](items=items, next_cursor=next_cursor(found, limit, lambda owned: (str(owned.ownership.id),)))
 
 
 # --- mileage ---
@@ -121,8 +118,10 @@ async def vehicles_mileage(
     """What was read of a car, newest first, drops and what was withdrawn as well."""
     car = await service.car(session, actor, vehicle_id, now=now)
     found = await queries.readings(session, car.vehicle.vin, after=_day_and_id(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda reading: (str(reading.read_on), str(reading.id)))
-    return Page[MileageRead].model_validate(page | {"items": [MileageRead(**dict(one)) for one in found[:limit]]})
+    items = [MileageRead(**dict(one)) for one in found[:limit]]
+    return Page[MileageRead](
+        items=items, next_cursor=next_cursor(found, limit, lambda reading: (str(reading.read_on), str(reading.id)))
+    )
 
 
 @router.post(
@@ -132,16 +131,14 @@ async def vehicles_mileage(
     responses=documented(NotFound, KeyConflict),
 )
 async def vehicles_note_mileage(
-    vehicle_id: UUID, body: MileageCreate, actor: Noting, session: Session, now: Now, key: OptionalKey = None
+    vehicle_id: UUID, body: MileageCreate, actor: Noting, session: Session, now: Now, once: Once
 ) -> Response:
     """Note a car's mileage. What contradicts an earlier note is kept and flagged: `is_drop`."""
 
     async def note() -> MileageRead:
         return MileageRead(**dict(await service.note_mileage(session, actor, vehicle_id, body, now=now)))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=note, target=str(vehicle_id)
-    )
+    return await once(body, note)
 
 
 @router.post("/vehicles/{vehicle_id}/mileage/{reading_id}/withdrawal", responses=documented(NotFound))
@@ -161,8 +158,8 @@ async def intervals_list(
 ) -> Page[IntervalRead]:
     """How often each model wants service."""
     found = await queries.intervals(session, after=id_after(cursor), limit=limit + 1)
-    page = paged(found, limit, lambda interval: (str(interval.id),))
-    return Page[IntervalRead].model_validate(page | {"items": [IntervalRead(**dict(one)) for one in found[:limit]]})
+    items = [IntervalRead(**dict(one)) for one in found[:limit]]
+    return Page[IntervalRead](items=items, next_cursor=next_cursor(found, limit, lambda interval: (str(interval.id),)))
 
 
 @router.post(
@@ -171,21 +168,19 @@ async def intervals_list(
     response_model=IntervalRead,
     responses=documented(IntervalExists, KeyConflict),
 )
-async def intervals_create(
-    body: IntervalCreate, actor: NetworkEditor, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def intervals_create(body: IntervalCreate, actor: NetworkEditor, session: Session, once: Once) -> Response:
     """Say how often a model wants service; without a model, all that have no interval of their own."""
 
     async def create() -> IntervalRead:
         return IntervalRead(**dict(await service.add_interval(session, body)))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/service-intervals/{interval_id}", responses=documented(NotFound))
 async def intervals_get(interval_id: UUID, actor: NetworkReader, session: Session, response: Response) -> IntervalRead:
     """One model's interval."""
-    return _interval_read(response, await service.interval(session, interval_id))
+    return tagged(response, IntervalRead(**dict(await service.interval(session, interval_id))))
 
 
 @router.patch("/service-intervals/{interval_id}", responses=documented(NotFound, PreconditionFailed))
@@ -195,20 +190,10 @@ async def intervals_update(
 ) -> IntervalRead:  # fmt: skip
     """Change how often a model wants service."""
     changed = await service.update_interval(session, interval_id, body, version=version_of(if_match))
-    return _interval_read(response, changed)
-
-
-def _interval_read(response: Response, interval: ServiceInterval) -> IntervalRead:
-    response.headers["ETag"] = etag(interval.version)
-    return IntervalRead(**dict(interval))
+    return tagged(response, IntervalRead(**dict(changed)))
 
 
 # --- answers ---
-
-
-def _tagged(response: Response, actor: Actor, car: Car) -> VehicleDetail:
-    response.headers["ETag"] = etag(car.vehicle.version)
-    return _read(actor, car)
 
 
 def _read(actor: Actor, car: Car) -> VehicleDetail:

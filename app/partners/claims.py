@@ -2,7 +2,7 @@
 
 What counts is the day on which a use, a block or a statement's commission was put on record, in China: nothing comes
 into a month that is over, so that its list is the same for ever. Money is whole fen, fixed at the claim, the booking,
-or the month's close.
+or the month's close, which claims each line (`claim_steps` takes it from there).
 """
 
 import csv
@@ -10,86 +10,79 @@ import io
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time
-from typing import Literal
+from decimal import Decimal
+from typing import NamedTuple
 
-from pydantic import BaseModel, Field
+import asyncpg
 
 from app.core.clock import CHINA, add_months
-from app.core.db import Connection
-from app.partners.rules import commission_fen, party_of
+from app.core.db import Connection, insert_rows, new_id
+from app.partners.claim_schemas import ClaimLine, ClaimList, ClaimNet
+from app.partners.rules import PerkClaimStatus, commission_fen, party_of
 
-
-class ClaimLine(BaseModel):
-    """One party's debt to another for what one partner did; parties are named as in the ledger, or `agency:CODE`."""
-
-    payer: str
-    payee: str
-    basis: Literal["vouchers", "commission"]
-    partner_code: str
-    count: int = Field(description="vouchers, or what commission was earned by")
-    amount_fen: int = Field(description="below zero: refunded points took commission back")
-
-
-class ClaimNet(BaseModel):
-    """What a party gets and gives by the list; the nets of all add to 0."""
-
-    party: str
-    receives_fen: int
-    pays_fen: int
-    net_fen: int
-
-
-class ClaimList(BaseModel):
-    """A month's claims: `is_final` once the month is over."""
-
-    month: str
-    is_final: bool
-    lines: list[ClaimLine]
-    nets: list[ClaimNet]
-
-
-# what a partner bears of its own vouchers is no debt
-_LINES = """
-SELECT s.party AS payer, 'partner:' || v.partner_code AS payee, 'vouchers' AS basis, v.partner_code,
-       count(*) AS count, sum(s.fen)::bigint AS amount_fen
-  FROM voucher v JOIN voucher_share s ON s.voucher_id = v.id
- WHERE v.used_at >= $1 AND v.used_at < $2 AND s.party <> 'partner:' || v.partner_code
- GROUP BY s.party, v.partner_code
-UNION ALL
-SELECT 'HQ', 'agency:' || agency_code, 'commission', partner_code, count(*), sum(commission_fen)::bigint
-  FROM (SELECT agency_code, partner_code, commission_fen, used_at AS at FROM voucher
+# what a partner bears of its own vouchers is no debt; $1 to $2, its end left out
+LINES = """
+SELECT date_trunc('month', at AT TIME ZONE 'Asia/Shanghai')::date AS period, payer, payee, basis, partner_code,
+       count(*)::int AS count, sum(fen)::bigint AS amount_fen
+  FROM (SELECT v.used_at, s.party, 'partner:' || v.partner_code, 'vouchers', v.partner_code, s.fen
+          FROM voucher v JOIN voucher_share s ON s.voucher_id = v.id
+         WHERE s.party <> 'partner:' || v.partner_code
         UNION ALL
-        SELECT agency_code, partner_code, commission_fen, at FROM partner_block
-        UNION ALL
-        SELECT agency_code, partner_code, commission_fen, at FROM statement_commission) earned
- WHERE at >= $1 AND at < $2 AND commission_fen <> 0
- GROUP BY agency_code, partner_code
- ORDER BY 3 DESC, 1, 2, 4
+        SELECT at, 'HQ', 'agency:' || agency_code, 'commission', partner_code, commission_fen
+          FROM (SELECT agency_code, partner_code, commission_fen, used_at AS at FROM voucher
+                UNION ALL
+                SELECT agency_code, partner_code, commission_fen, at FROM partner_block
+                UNION ALL
+                SELECT agency_code, partner_code, commission_fen, at FROM statement_commission) earned
+         WHERE commission_fen <> 0) AS due (at, payer, payee, basis, partner_code, fen)
+ WHERE at >= $1 AND at < $2
+ GROUP BY 1, 2, 3, 4, 5
 """
+
+_LINE = ("period", "payer", "payee", "basis", "partner_code", "count", "amount_fen")
+_CLAIMED = "SELECT * FROM perk_claim WHERE period = $1 ORDER BY basis DESC, payer, payee, partner_code"
 
 
 async def of_month(connection: Connection, month: date, parties: Collection[str] | None, *, today: date) -> ClaimList:
-    """A month's claims.
+    """A month's claims, as they stand; of a month that is not closed, what they come to so far.
 
     Args:
         month: its first day.
         parties: only what these pay or get; None: all.
     """
-    begins, ends = (datetime.combine(day, time.min, CHINA) for day in (month, add_months(month, 1)))
-    rows = [ClaimLine(**row) for row in await connection.fetch(_LINES, begins, ends)]
-    lines = [line for line in rows if parties is None or {line.payer, line.payee} & set(parties)]
-    return ClaimList(month=f"{month:%Y-%m}", is_final=today >= ends.date(), lines=lines, nets=_nets(lines))
+    ends = add_months(month, 1)
+    rows = await connection.fetch(_CLAIMED, month) or await connection.fetch(
+        f"{LINES} ORDER BY basis DESC, payer, payee, partner_code", _midnight(month), _midnight(ends)
+    )
+    lines = [
+        ClaimLine.model_validate(dict(row))
+        for row in rows
+        if parties is None or {row["payer"], row["payee"]} & set(parties)
+    ]
+    return ClaimList(month=f"{month:%Y-%m}", is_final=today >= ends, lines=lines, nets=_nets(lines))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, CHINA)
 
 
 def _nets(lines: Sequence[ClaimLine]) -> list[ClaimNet]:
-    receives, pays = Counter[str](), Counter[str]()
+    receives, pays, open_fen = Counter[str](), Counter[str](), Counter[str]()
     for line in lines:
+        if line.status is PerkClaimStatus.WITHDRAWN:
+            continue
         receives[line.payee] += line.amount_fen
         pays[line.payer] += line.amount_fen
+        if line.status is not PerkClaimStatus.PAID:
+            open_fen[line.payee] += line.amount_fen
+            open_fen[line.payer] -= line.amount_fen
     return [
-        ClaimNet(party=party, receives_fen=receives[party], pays_fen=pays[party], net_fen=receives[party] - pays[party])
+        ClaimNet(
+            party=party, receives_fen=receives[party], pays_fen=pays[party], net_fen=receives[party] - pays[party],
+            open_fen=open_fen[party],
+        )
         for party in sorted(receives.keys() | pays.keys())
-    ]
+    ]  # fmt: skip
 
 
 def as_csv(claims: ClaimList) -> bytes:
@@ -97,24 +90,61 @@ def as_csv(claims: ClaimList) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(("month", *ClaimLine.model_fields))
-    writer.writerows((claims.month, *line.model_dump().values()) for line in claims.lines)
+    writer.writerows((claims.month, *line.model_dump(mode="json").values()) for line in claims.lines)
     return out.getvalue().encode("utf-8-sig")
 
 
-async def earn(connection: Connection, period: date, funded_fen: Mapping[str, int], *, now: datetime) -> None:
-    """Agencies' commission on what points came to on their partners' statements of a month, with its close.
+# --- with the month's close ---
 
-    Who pays ahead brought it by its blocks already.
+
+async def close(connection: asyncpg.Connection, period: date, funded_fen: Mapping[str, int], *, now: datetime) -> None:
+    """Fix what agencies earned by a month's statements, and claim what is to be paid for it and the months before.
 
     Args:
+        period: the month's first day; it is over.
         funded_fen: what the points that each party funded came to, by its name in the ledger.
     """
+    await _earn(connection, period, funded_fen, now)
+    claimed: date | None = await connection.fetchval("SELECT max(period) FROM perk_claim")
+    since = add_months(claimed, 1) if claimed else date(2000, 1, 1)
+    rows = await connection.fetch(LINES, _midnight(since), _midnight(add_months(period, 1)))
+    columns = ["id", *_LINE, "status", "claimed_at", "version"]
+    records = [(new_id(), *row, PerkClaimStatus.CLAIMED, now, 1) for row in rows]
+    await insert_rows(connection, "perk_claim", columns, records)
+
+
+async def _earn(connection: Connection, period: date, funded_fen: Mapping[str, int], now: datetime) -> None:
+    """Agencies' commission on what points came to on their partners' statements; blocks that were paid ahead had it."""
     found = await connection.fetch(
         "SELECT code, agency_code, agency_percent FROM partner WHERE agency_code IS NOT NULL AND NOT is_prepaid"
     )
     earned = [
-        (code, period, agency, fen, commission_fen(fen, percent), now)
+        (code, period, agency, fen, commission_fen(fen, percent), now, percent)
         for code, agency, percent in found
         if (fen := funded_fen.get(party_of(code), 0))
     ]
-    await connection.executemany("INSERT INTO statement_commission VALUES ($1, $2, $3, $4, $5, $6)", earned)
+    await connection.executemany(
+        """INSERT INTO statement_commission
+             (partner_code, period, agency_code, charge_fen, commission_fen, at, agency_percent)
+           VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+        earned,
+    )
+
+
+class Earned(NamedTuple):
+    """An agency's commission of a month by its partner's statement; `percent` is null where it was not kept yet."""
+
+    partner_code: str
+    charge_fen: int
+    commission_fen: int
+    percent: Decimal | None
+
+
+async def earned(connection: Connection, period: date) -> list[Earned]:
+    """What agencies earned by a month's statements, as it was fixed."""
+    rows = await connection.fetch(
+        """SELECT partner_code, charge_fen, commission_fen, agency_percent FROM statement_commission
+            WHERE period = $1 ORDER BY partner_code""",
+        period,
+    )
+    return [Earned(*row) for row in rows]

@@ -58,21 +58,33 @@ class PartnerFigures(BaseModel):
     delivered_fen: int
     borne_fen: int
     owed_fen: int
+    paid_fen: int = Field(description="of claims, with a day of payment in the span: what it got less what it paid")
 
 
-class AgencyFigures(BaseModel):
-    """What an agency earns: its share of what its partners paid for points, and of the value of vouchers used there.
+class Commission(BaseModel):
+    """An agency's share of what a partner paid for points, and of the value of vouchers used there."""
 
-    `partners` are those it has now.
-    """
-
-    agency_code: str
-    name: str
-    partners: int
     blocks_fen: int = Field(description="for points, ahead")
     points_fen: int = Field(description="for points, afterwards, by statements of months closed in the span")
     value_fen: int
     commission_fen: int
+
+
+class PartnerCommission(Commission):
+    """What one partner, found by the agency, brought it; so far nothing, perhaps."""
+
+    partner_code: str
+    name: str
+
+
+class AgencyFigures(Commission):
+    """What an agency earns. `partners` are those it has now; `by_partner` names them, and those it had."""
+
+    agency_code: str
+    name: str
+    partners: int
+    paid_fen: int = Field(description="of claims, with a day of payment in the span")
+    by_partner: list[PartnerCommission]
 
 
 class PartyNet(BaseModel):
@@ -132,27 +144,40 @@ _OF_PARTNERS = _over(""", own AS (
     FROM v GROUP BY 1
 ), borne AS (
   SELECT s.party, sum(s.fen) AS fen FROM v JOIN voucher_share s ON s.voucher_id = v.id WHERE is_used GROUP BY 1
+), paid AS (
+  SELECT party, sum(fen) AS fen
+    FROM perk_claim CROSS JOIN LATERAL (VALUES (payee, amount_fen), (payer, -amount_fen)) AS side (party, fen)
+   WHERE paid_on BETWEEN $1 AND $2 GROUP BY 1
 )
 SELECT p.code AS partner_code, p.name, coalesce(reach, 0) AS reach, coalesce(claimed, 0) AS claimed,
        coalesce(redemptions, 0) AS redemptions, coalesce(delivered, 0)::bigint AS delivered_fen,
-       coalesce(borne.fen, 0)::bigint AS borne_fen
+       coalesce(borne.fen, 0)::bigint AS borne_fen, coalesce(paid.fen, 0)::bigint AS paid_fen
   FROM partner p LEFT JOIN own ON own.partner_code = p.code LEFT JOIN borne ON borne.party = 'partner:' || p.code
+  LEFT JOIN paid ON paid.party = 'partner:' || p.code
  WHERE p.code = ANY ($3::text[]) ORDER BY 1""")
 
 _OF_AGENCIES = _over(""", earned AS (
-  SELECT agency_code, amount_fen AS blocks, 0 AS points, 0 AS value, commission_fen FROM partner_block
+  SELECT agency_code, partner_code, amount_fen AS blocks, 0 AS points, 0 AS value, commission_fen FROM partner_block
    WHERE (at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN $1 AND $2
   UNION ALL
-  SELECT agency_code, 0, charge_fen, 0, commission_fen FROM statement_commission
+  SELECT agency_code, partner_code, 0, charge_fen, 0, commission_fen FROM statement_commission
    WHERE (at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN $1 AND $2
   UNION ALL
-  SELECT agency_code, 0, 0, value_fen, commission_fen FROM v WHERE is_used
+  SELECT agency_code, partner_code, 0, 0, value_fen, commission_fen FROM v WHERE is_used
+  UNION ALL
+  SELECT agency_code, code, 0, 0, 0, 0 FROM partner
 )
-SELECT a.code AS agency_code, a.name, (SELECT count(*) FROM partner WHERE agency_code = a.code) AS partners,
-       coalesce(sum(blocks), 0)::bigint AS blocks_fen, coalesce(sum(points), 0)::bigint AS points_fen,
-       coalesce(sum(value), 0)::bigint AS value_fen, coalesce(sum(commission_fen), 0)::bigint AS commission_fen
-  FROM agency a LEFT JOIN earned e ON e.agency_code = a.code
- GROUP BY 1, 2 ORDER BY 1""")
+SELECT e.agency_code, partner_code, p.name, sum(blocks)::bigint AS blocks_fen, sum(points)::bigint AS points_fen,
+       sum(value)::bigint AS value_fen, sum(commission_fen)::bigint AS commission_fen
+  FROM earned e JOIN partner p ON p.code = partner_code
+ WHERE e.agency_code = ANY ($3::text[])
+ GROUP BY 1, 2, 3 ORDER BY 1, 2""")
+
+_AGENCIES = """
+SELECT code AS agency_code, name, (SELECT count(*) FROM partner WHERE agency_code = a.code) AS partners,
+       (SELECT coalesce(sum(amount_fen), 0)::bigint FROM perk_claim
+         WHERE payee = 'agency:' || a.code AND paid_on BETWEEN $1 AND $2) AS paid_fen
+  FROM agency a WHERE $3::text IS NULL OR code = $3 ORDER BY code"""
 
 _OF_ALL = _over("""
 SELECT (SELECT count(*) FROM partner WHERE valid_from <= $2 AND coalesce(valid_until >= $1, true)) AS partners,
@@ -190,9 +215,19 @@ async def of_partners(connection: Connection, span: Span, codes: Sequence[str]) 
     return [PartnerFigures(**row, owed_fen=row["delivered_fen"] - row["borne_fen"]) for row in rows]
 
 
-async def of_agencies(connection: Connection, span: Span) -> list[AgencyFigures]:
-    """What each agency earned."""
-    return [AgencyFigures(**row) for row in await connection.fetch(_OF_AGENCIES, *span)]
+async def of_agencies(connection: Connection, span: Span, code: str | None = None) -> list[AgencyFigures]:
+    """What each agency earned, or one of them, in all and by partner."""
+    agencies = await connection.fetch(_AGENCIES, *span, code)
+    rows = await connection.fetch(_OF_AGENCIES, *span, [agency["agency_code"] for agency in agencies])
+    return [
+        _of_agency(agency, [PartnerCommission(**row) for row in rows if row["agency_code"] == agency["agency_code"]])
+        for agency in agencies
+    ]
+
+
+def _of_agency(agency: asyncpg.Record, by_partner: list[PartnerCommission]) -> AgencyFigures:
+    sums = {name: sum(getattr(one, name) for one in by_partner) for name in Commission.model_fields}
+    return AgencyFigures(**agency, **sums, by_partner=by_partner)
 
 
 async def of_all(connection: Connection, span: Span) -> ProgrammeFigures:

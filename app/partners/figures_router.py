@@ -1,24 +1,20 @@
 """The five parties' figures over HTTP, each party's own."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from app.audit import service as audit
-from app.audit.models import Action
 from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach, Right
 from app.core.clock import china_date
 from app.core.db import raw, unrestricted
 from app.core.http import GUARDED, Now, Requires, Session
-from app.core.problems import Forbidden, InvalidPayload
-from app.core.schemas import BusinessDate, Month
-from app.partners import claims, figures, queries
-from app.partners.claims import ClaimList
+from app.core.problems import InvalidPayload
+from app.core.schemas import BusinessDate
+from app.partners import figures, queries
 from app.partners.figures import AgencyFigures, DealerFigures, MemberFigures, PartnerFigures, ProgrammeFigures, Span
-from app.partners.rules import party_of
 
 router = APIRouter(tags=["perk figures"], responses=GUARDED)
 
@@ -26,6 +22,7 @@ Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
 Reader = Annotated[Actor, Depends(Requires(Right.PARTNERS_READ))]
 Accountant = Annotated[Actor, Depends(Requires(Right.STATEMENTS_READ))]
 Headquarters = Annotated[Actor, Depends(Requires(Right.POINTS_TOTALS))]
+Agent = Annotated[Actor, Depends(Requires(Right.POINTS_TOTALS, Right.COMMISSIONS_READ))]
 
 
 async def _span(now: Now, since: BusinessDate | None = None, until: BusinessDate | None = None) -> Span:
@@ -37,12 +34,6 @@ async def _span(now: Now, since: BusinessDate | None = None, until: BusinessDate
     return span
 
 
-_CLAIMS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "the list, or its lines as CSV: UTF-8 with a byte order mark, one header line",
-        "content": {"text/csv": {"schema": {"type": "string"}}},
-    }
-}
 Days = Annotated[Span, Depends(_span)]
 
 
@@ -88,29 +79,12 @@ async def perk_figures_partners(actor: Accountant, session: Session, span: Days)
     return PartnersFigures(items=await figures.of_partners(await raw(session), span, codes))
 
 
-@router.get("/perk-claims/{period}", response_model=ClaimList, responses=_CLAIMS)
-async def perk_figures_claims(
-    actor: Accountant, session: Session, period: Month, now: Now, format: Literal["json", "csv"] = "json"
-) -> ClaimList | Response:
-    """Who pays whom for a month's vouchers, and what agencies get; others than headquarters see their own lines."""
-    dealers = await chapters.reached(await raw(session), actor)
-    parties = [party_of(actor.partner_code)] if actor.partner_code else dealers
-    # a partner's vouchers are of all its members, whose ever they are
-    await unrestricted(session)
-    found = await claims.of_month(await raw(session), period, parties, today=china_date(now))
-    if format == "json":
-        return found
-    if not actor.may(Right.RECORDS_EXPORT):
-        raise Forbidden
-    await audit.record(session, Action.EXPORTED, "perk-claims", [found.month])
-    name = {"Content-Disposition": f'attachment; filename="perk-claims-{found.month}.csv"'}
-    return Response(claims.as_csv(found), headers=name, media_type="text/csv; charset=utf-8")
-
-
 @router.get("/perk-figures/agencies")
-async def perk_figures_agencies(_: Headquarters, session: Session, span: Days) -> AgenciesFigures:
-    """What each agency earned."""
-    return AgenciesFigures(items=await figures.of_agencies(await raw(session), span))
+async def perk_figures_agencies(actor: Agent, session: Session, span: Days) -> AgenciesFigures:
+    """What each agency earned, in all and by partner; an agency's clerk sees its own alone."""
+    # its commission is of vouchers of all members
+    await unrestricted(session)
+    return AgenciesFigures(items=await figures.of_agencies(await raw(session), span, actor.agency_code))
 
 
 @router.get("/perk-figures")

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Date, Index, Numeric, Text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Date, Index, Numeric, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from app.audit.rows import audited
 from app.core.models import id_field, text_field, time_field
-from app.partners.rules import Category, VoucherStatus
+from app.partners.rules import Category, PerkClaimStatus, VoucherStatus
 
 
 @audited("agency", personal=("contact",))
@@ -134,7 +134,8 @@ class Voucher(SQLModel, table=True):
 
     `wallet_id` is whose points were spent: the member's, but for one that came with a merge. As of the claim,
     `dealer_code` is the member's chapter, `value_fen` what it is worth, `commission_fen` the agency's share of that.
-    `used_on` is the day at the partner's till; `used_at` comes after it when a till that was offline reports it.
+    `used_on` is the day at the partner's till; `used_at` comes after it when a till that was offline reports it
+    (`used_offline`).
     """
 
     __tablename__ = "voucher"
@@ -169,6 +170,7 @@ class Voucher(SQLModel, table=True):
     used_on: date | None = None
     used_at: datetime | None = time_field(default=None)
     used_by: str | None = text_field(default=None)
+    used_offline: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     ended_at: datetime | None = time_field(default=None)
 
 
@@ -197,3 +199,45 @@ class StatementCommission(SQLModel, table=True):
     charge_fen: int = Field(sa_type=BigInteger)
     commission_fen: int = Field(sa_type=BigInteger)
     at: datetime = time_field()
+    agency_percent: Decimal | None = Field(default=None, sa_type=Numeric(5, 2))
+
+
+@audited("perk-claim", personal=("reason", "answer"))
+class PerkClaim(SQLModel, table=True):
+    """A line of a month's claims, written with the month's close; only its status moves, and what comes with it.
+
+    What a party owes another for the vouchers used of a partner, or for an agency's commission on it; parties are
+    named as in the ledger, or `agency:CODE`. A later dispute replaces `reason` and `answer`, which the trail keeps.
+    """
+
+    __tablename__ = "perk_claim"
+    __table_args__ = (
+        UniqueConstraint("period", "payer", "payee", "basis", "partner_code"),
+        CheckConstraint("basis IN ('vouchers', 'commission')", name="basis"),
+        CheckConstraint("status IN ('claimed', 'approved', 'disputed', 'withdrawn', 'paid')", name="status"),
+        CheckConstraint("(status IN ('approved', 'paid')) = (approved_at IS NOT NULL)", name="approved"),
+        CheckConstraint("status <> 'disputed' OR (reason IS NOT NULL AND answer IS NULL)", name="disputed"),
+        CheckConstraint(
+            "(status = 'paid') = (paid_on IS NOT NULL) AND (paid_on IS NULL) = (payment_reference IS NULL)", name="paid"
+        ),
+    )
+
+    id: UUID = id_field()
+    period: date
+    payer: str = text_field()
+    payee: str = text_field()
+    basis: str = text_field()
+    partner_code: str = text_field(foreign_key="partner.code")
+    count: int
+    amount_fen: int = Field(sa_type=BigInteger)
+    status: PerkClaimStatus = text_field(default=PerkClaimStatus.CLAIMED)
+    claimed_at: datetime = time_field()
+    approved_at: datetime | None = time_field(default=None)
+    approved_by: str | None = text_field(default=None)
+    reason: str | None = text_field(default=None)
+    disputed_by: str | None = text_field(default=None)
+    answer: str | None = text_field(default=None)
+    answered_by: str | None = text_field(default=None)
+    paid_on: date | None = None
+    payment_reference: str | None = text_field(default=None)
+    version: int = 1

@@ -1,13 +1,15 @@
 """Perks: what partners offer to whom, and what a member may claim today."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.chapters import queries as chapters
 from app.core.actors import Actor, Role
-from app.core.db import unrestricted
+from app.core.db import raw, unrestricted
 from app.core.editing import edit
 from app.core.problems import FieldError, InvalidPayload, NotFound
 from app.members import segment_queries, segments
@@ -33,7 +35,7 @@ async def create(session: AsyncSession, actor: Actor, body: PerkCreate) -> Perk:
     fields = body.model_dump(mode="json", include={"shares", "hands_over"})
     made = Perk(**body.model_dump(exclude={"shares", "hands_over"}), hands_over=sorted(set(fields["hands_over"])))
     made.shares = fields["shares"] or [{"party": party_of(partner.code), "percent": "100"}]
-    await _require_whole(session, actor, made, partner)
+    await _require_whole(session, actor, made, partner, named=Perk.model_fields.keys())
     session.add(made)
     await session.flush()
     return made
@@ -53,31 +55,64 @@ async def update(session: AsyncSession, actor: Actor, perk_id: UUID, body: PerkU
         changes |= body.model_dump(mode="json", include={"shares"})
     edit(changed, changes, version)
     with session.no_autoflush:
-        await _require_whole(session, actor, changed, partner)
+        await _require_whole(session, actor, changed, partner, named=changes.keys())
     await session.flush()
     return changed
 
 
-async def _require_whole(session: AsyncSession, actor: Actor, perk: Perk, partner: Partner) -> None:
+async def _require_whole(
+    session: AsyncSession, actor: Actor, perk: Perk, partner: Partner, *, named: Collection[str]
+) -> None:
     """Refuse a perk that makes no sense, or that is given at others' cost.
 
+    Args:
+        named: the fields that are being said; days that were said earlier stand, whatever the contract has become.
+
     Raises:
-        InvalidPayload: dates out of order; a quota below what is claimed; a segment, a chapter or a partner that there
-            is not for this perk; a share of headquarters or of others in a chapter's own.
+        InvalidPayload: dates out of order, or outside the partner's contract; blackout days on which there is no perk;
+            a quota below what is claimed; a segment, a chapter or a partner that there is not for this perk; a share
+            of headquarters or of others in a chapter's own.
     """
-    faults = await _share_faults(session, perk, partner)
-    if perk.valid_until is not None and perk.valid_until < perk.valid_from:
-        faults.append(FieldError("/valid_until", "date_before_start", {}))
+    faults = [*await _share_faults(session, perk, partner), *await _chapter_faults(session, perk, partner)]
+    faults += [fault for fault in _day_faults(perk, partner) if fault.pointer.split("/")[1] in named]
     if perk.quota is not None and perk.quota < (perk.claimed or 0):
         faults.append(FieldError("/quota", "quota_taken", {"claimed": perk.claimed}))
-    if partner.dealer_code is not None and perk.dealer_codes not in (None, [partner.dealer_code]):
-        faults.append(FieldError("/dealer_codes", "not_your_dealer", {"value": partner.dealer_code}))
     if perk.segment_id is not None:
         segment = await segment_queries.segment(session, actor, perk.segment_id)
         if segment is None or segment.dealer_code not in (None, partner.dealer_code):
             faults.append(FieldError("/segment_id", "rule_unknown_segment", {}))
     if faults:
         raise InvalidPayload(errors=faults)
+
+
+def _day_faults(perk: Perk, partner: Partner) -> list[FieldError]:
+    if perk.valid_until is not None and perk.valid_until < perk.valid_from:
+        return [FieldError("/valid_until", "date_before_start", {})]
+    ends = [day for day in (perk.valid_until, partner.valid_until) if day is not None]
+    days = [("/valid_from", perk.valid_from, partner.valid_from, partner.valid_until)]
+    if perk.valid_until is not None:
+        days.append(("/valid_until", perk.valid_until, partner.valid_from, partner.valid_until))
+    days += [(f"/blackout/{n}", day, perk.valid_from, min(ends, default=None)) for n, day in enumerate(perk.blackout)]
+    return [fault for at, day, first, last in days if (fault := _day_fault(at, day, first, last)) is not None]
+
+
+def _day_fault(pointer: str, day: date, first: date, last: date | None) -> FieldError | None:
+    if day < first:
+        return FieldError(pointer, "date_too_early", {"earliest": first})
+    if last is not None and day > last:
+        return FieldError(pointer, "date_too_late", {"latest": last})
+    return None
+
+
+async def _chapter_faults(session: AsyncSession, perk: Perk, partner: Partner) -> list[FieldError]:
+    if partner.dealer_code is not None and perk.dealer_codes not in (None, [partner.dealer_code]):
+        return [FieldError("/dealer_codes", "not_your_dealer", {"value": partner.dealer_code})]
+    known = await chapters.chapter_codes(await raw(session)) if perk.dealer_codes else set()
+    return [
+        FieldError(f"/dealer_codes/{index}", "unknown_dealer", {"value": code})
+        for index, code in enumerate(perk.dealer_codes or ())
+        if code not in known
+    ]
 
 
 async def _share_faults(session: AsyncSession, perk: Perk, partner: Partner) -> list[FieldError]:

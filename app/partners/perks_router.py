@@ -14,14 +14,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.core.schemas import PartnerCode
@@ -64,15 +63,13 @@ async def perks_list(
 
 
 @router.post("/perks", status_code=201, response_model=PerkRead, responses=documented(NotFound, KeyConflict))
-async def perks_create(
-    body: PerkCreate, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def perks_create(body: PerkCreate, actor: Keeper, session: Session, once: Once) -> Response:
     """Write a perk of one's partner; it is not offered yet."""
 
     async def create() -> PerkRead:
         return PerkRead.model_validate(await perks.create(session, actor, body))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/perks/{perk_id}", responses=documented(NotFound))

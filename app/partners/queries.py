@@ -1,6 +1,6 @@
 """The SQL of partners, perks and vouchers, and the conditions on which an actor may see or change them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, func, o
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.chapters.queries import dealer_visible_to
+from app.chapters.queries import dealer_visible_to, reached
 from app.core.actors import Actor, Reach
 from app.core.db import Connection
 from app.earning.awards_models import BudgetUse
 from app.members.models import Member
 from app.members.rules import MemberStatus
-from app.partners.models import Agency, Partner, PartnerBlock, Perk, Voucher
-from app.partners.rules import VoucherStatus, party_of
+from app.partners.models import Agency, Partner, PartnerBlock, Perk, PerkClaim, Voucher
+from app.partners.rules import VoucherStatus, agency_party, party_of
 
 LIVE = (VoucherStatus.CLAIMED, VoucherStatus.USED)
 
@@ -52,6 +52,15 @@ def has_contract(code: SQLColumnExpression[Any], today: date) -> ColumnElement[b
 def _valid(table: type[Perk] | type[Partner], today: date) -> ColumnElement[bool]:
     last = col(table.valid_until)
     return and_(col(table.valid_from) <= today, or_(last.is_(None), last >= today))
+
+
+async def parties(connection: Connection, actor: Actor) -> Collection[str] | None:
+    """For whom an actor reads and checks claims, as they name it; None: for all."""
+    if actor.partner_code is not None:
+        return {party_of(actor.partner_code)}
+    if actor.agency_code is not None:
+        return {agency_party(actor.agency_code)}
+    return await reached(connection, actor)
 
 
 # --- partners ---
@@ -245,3 +254,11 @@ async def is_a_vouchers(connection: Connection, wallet_id: UUID, posting_no: int
     """Whether a posting paid for a voucher, whose return alone gives it back."""
     query = "SELECT EXISTS (SELECT FROM voucher WHERE wallet_id = $1 AND posting_no = $2)"
     return bool(await connection.fetchval(query, wallet_id, posting_no))
+
+
+async def locked_claim(session: AsyncSession, claim_id: UUID, parties: Collection[str] | None) -> PerkClaim | None:
+    """A line of claims that one of these (None: anybody) pays or gets, as it stands once others have let go of it."""
+    query = select(PerkClaim).where(col(PerkClaim.id) == claim_id)
+    if parties is not None:
+        query = query.where(or_(col(PerkClaim.payer).in_(parties), col(PerkClaim.payee).in_(parties)))
+    return await session.scalar(query.with_for_update().execution_options(populate_existing=True))

@@ -11,14 +11,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed
 from app.partners import queries, service
@@ -64,15 +63,13 @@ async def agencies_list(
 
 
 @router.post("/agencies", status_code=201, response_model=AgencyRead, responses=documented(PartnerExists, KeyConflict))
-async def agencies_create(
-    body: AgencyCreate, actor: Headquarters, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def agencies_create(body: AgencyCreate, actor: Headquarters, session: Session, once: Once) -> Response:
     """Take an agency on."""
 
     async def create() -> AgencyRead:
         return AgencyRead.model_validate(await service.create_agency(session, body))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/agencies/{agency_code}", responses=documented(NotFound))
@@ -104,15 +101,13 @@ async def partners_list(actor: Either, session: Session, limit: Limit = 50, curs
 
 
 @router.post("/partners", status_code=201, response_model=PartnerRead, responses=documented(NotFound, PartnerExists))
-async def partners_create(
-    body: PartnerCreate, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def partners_create(body: PartnerCreate, actor: Keeper, session: Session, now: Now, once: Once) -> Response:
     """Take a partner on: headquarters a national one, a chapter its own."""
 
     async def create() -> PartnerRead:
         return _read(await service.create(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/partners/{partner_code}", responses=documented(NotFound))
@@ -166,14 +161,14 @@ async def partners_blocks(
     responses=documented(NotFound, NotPrepaid, KeyConflict),
 )  # fmt: skip
 async def partners_add_block(
-    partner_code: str, body: BlockCreate, actor: Treasurer, session: Session, now: Now, key: OptionalKey = None
+    partner_code: str, body: BlockCreate, actor: Treasurer, session: Session, now: Now, once: Once
 ) -> Response:
     """Book a block that a partner has paid for."""
 
     async def add() -> BlockRead:
         return BlockRead.model_validate(await service.add_block(session, actor, partner_code, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=add, target=partner_code)
+    return await once(body, add)
 
 
 def _by_code(read: AgencyRead | PartnerRead) -> tuple[str]:

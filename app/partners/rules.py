@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 OFFLINE_DAYS = 3
-"""So long after its last day a voucher that was used in time may still be reported by a till that was offline."""
+"""So long a till may work by an offline list, and so long after its last day may a voucher used in time be reported."""
 
 
 class Category(StrEnum):
@@ -41,6 +41,26 @@ VOUCHER_TRANSITIONS: Mapping[VoucherStatus, frozenset[VoucherStatus]] = {
     VoucherStatus.RETURNED: frozenset(),
     VoucherStatus.EXPIRED: frozenset(),
 }
+
+
+class PerkClaimStatus(StrEnum):
+    """Where a line of a month's claims stands."""
+
+    CLAIMED = "claimed"
+    APPROVED = "approved"
+    DISPUTED = "disputed"
+    WITHDRAWN = "withdrawn"
+    PAID = "paid"
+
+
+CLAIM_TRANSITIONS: Mapping[PerkClaimStatus, frozenset[PerkClaimStatus]] = {
+    PerkClaimStatus.CLAIMED: frozenset({PerkClaimStatus.APPROVED, PerkClaimStatus.DISPUTED}),
+    PerkClaimStatus.DISPUTED: frozenset({PerkClaimStatus.CLAIMED, PerkClaimStatus.WITHDRAWN}),
+    PerkClaimStatus.APPROVED: frozenset({PerkClaimStatus.PAID}),
+    PerkClaimStatus.WITHDRAWN: frozenset(),
+    PerkClaimStatus.PAID: frozenset(),
+}
+"""Headquarters' answer puts a disputed line up for approval again, or withdraws it: nothing is owed."""
 
 
 class Usability(StrEnum):
@@ -90,6 +110,11 @@ def commission_fen(amount_fen: int, percent: Decimal | None) -> int:
 def party_of(partner_code: str) -> str:
     """A partner as funders and places are named in the ledger."""
     return f"partner:{partner_code}"
+
+
+def agency_party(agency_code: str) -> str:
+    """An agency as it is named among those who pay and get."""
+    return f"agency:{agency_code}"
 
 
 def budget_of(partner_code: str) -> str:

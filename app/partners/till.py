@@ -1,7 +1,7 @@
 """A partner's till: is this voucher good, the perk was given for it, and the same without a connection."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 from sqlalchemy import select
@@ -22,7 +22,7 @@ from app.partners import queries
 from app.partners.models import Perk, Voucher
 from app.partners.problems import VoucherNotGood, VoucherUsed
 from app.partners.queries import Held
-from app.partners.rules import Usability, VoucherStatus, usability
+from app.partners.rules import OFFLINE_DAYS, Usability, VoucherStatus, usability
 from app.partners.voucher_schemas import (
     OfflineList,
     OfflineOutcome,
@@ -67,7 +67,7 @@ async def use(session: AsyncSession, actor: Actor, code: str, *, now: datetime) 
     if state is not Usability.GOOD:
         raise VoucherNotGood(reason=state)
     shown = await _handed_over(session, held)
-    await _use(session, actor, held, china_date(now), now)
+    await _use(session, actor, held, china_date(now), now, offline=False)
     return _seen(held, Usability.GOOD, shown)
 
 
@@ -85,10 +85,10 @@ def _first_day(held: Held) -> date:
     return max(held.perk.valid_from, china_date(held.voucher.claimed_at))
 
 
-async def _use(session: AsyncSession, actor: Actor, held: Held, day: date, now: datetime) -> None:
+async def _use(session: AsyncSession, actor: Actor, held: Held, day: date, now: datetime, *, offline: bool) -> None:
     voucher = held.voucher
     voucher.status, voucher.used_on = VoucherStatus.USED, day
-    voucher.used_at, voucher.used_by = now, actor.subject
+    voucher.used_at, voucher.used_by, voucher.used_offline = now, actor.subject, offline
     await session.flush()
 
 
@@ -139,7 +139,11 @@ async def offline_list(session: AsyncSession, seals: Seals, actor: Actor, *, now
     ]  # fmt: skip
     said = [entry.model_dump(mode="json") for entry in (*perks, *vouchers)]
     token = list_token(seals, _list_of(actor), actor.subject, now, said)
-    return OfflineList(made_at=now, token=token, perks=perks, vouchers=vouchers)
+    return OfflineList(made_at=now, good_until=_good_until(now), token=token, perks=perks, vouchers=vouchers)
+
+
+def _good_until(made_at: datetime) -> date:
+    return china_date(made_at) + timedelta(days=OFFLINE_DAYS)
 
 
 def _list_of(actor: Actor) -> str:
@@ -156,30 +160,32 @@ async def report(
     Raises:
         ListNotOurs: the till did not work by a list of this partner.
     """
-    require_list(seals, body.token, _list_of(actor))
+    worked_by = require_list(seals, body.token, _list_of(actor))
+    last = min(_good_until(datetime.fromisoformat(worked_by.issued_at)), china_date(now))
     uses = body.uses
     done: dict[int, OfflineOutcome] = {}
     reported: set[str] = set()
     # in one order, so that two tills that report at once never wait for each other crosswise
     for index, use in sorted(enumerate(uses), key=lambda numbered: numbered[1].code):
-        done[index] = await _report(session, actor, use, now, is_new=use.code not in reported)
+        done[index] = await _report(session, actor, use, now, last=last, is_new=use.code not in reported)
         reported.add(use.code)
     items = [done[index] for index in range(len(uses))]
     return OfflineOutcomes(items=items, conflicts=sum(item.state != Usability.GOOD for item in items))
 
 
 async def _report(
-    session: AsyncSession, actor: Actor, use: OfflineUse, now: datetime, *, is_new: bool
+    session: AsyncSession, actor: Actor, use: OfflineUse, now: datetime, *, last: date, is_new: bool
 ) -> OfflineOutcome:
     held = await _held(session, actor, use.code, locked=True)
     if held is None:
         return OfflineOutcome(code=use.code, state="unknown", used_on=None, note=use.note)
     voucher = held.voucher
-    # a till that gave two perks for one code cannot tell so by one list twice
-    is_again = is_new and (voucher.used_on, voucher.used_by) == (use.used_on, actor.subject)
+    # a till that gave two perks for one code cannot tell so by one list twice, nor by one use with a connection
+    noted = (voucher.used_offline, voucher.used_on, voucher.used_by)
+    is_again = is_new and noted == (True, use.used_on, actor.subject)
     state: str = Usability.GOOD if is_again else _state(held, use.used_on)
-    if use.used_on > china_date(now):
-        state = "in_the_future"
+    if use.used_on > last:
+        state = "in_the_future" if use.used_on > china_date(now) else "list_over"
     elif state == Usability.GOOD and not is_again:
-        await _use(session, actor, held, use.used_on, now)
+        await _use(session, actor, held, use.used_on, now, offline=True)
     return OfflineOutcome(code=use.code, state=state, used_on=voucher.used_on, note=use.note)

@@ -1,6 +1,7 @@
-"""What must hold of partners at any moment: quotas, what vouchers cost and who bears it, points paid for ahead."""
+"""What must hold of partners at any moment: quotas, what vouchers cost and who bears it, commission, claims, blocks."""
 
 from app.core.checks import sql_check
+from app.partners.claims import LINES
 
 QUOTAS = sql_check(
     "perks-quota",
@@ -82,4 +83,31 @@ PREPAID = sql_check(
     """,
 )
 
-CHECKS = (QUOTAS, VOUCHERS_ARE_USED_ONCE, SHARES, VOUCHERS_ARE_POSTINGS, PREPAID)
+# what a month's statements brought is held against them by settlement
+COMMISSIONS = sql_check(
+    "partners-commission",
+    "commission is an agency's, and at most the block's price or the voucher's value",
+    """
+    SELECT format('%s %s: %s fen of %s for %s', kind, id, commission_fen, base_fen, coalesce(agency_code, 'nobody'))
+      FROM (SELECT 'block' AS kind, id, amount_fen AS base_fen, commission_fen, agency_code FROM partner_block
+            UNION ALL
+            SELECT 'voucher', id, value_fen, commission_fen, agency_code FROM voucher) earned
+     WHERE commission_fen NOT BETWEEN 0 AND base_fen OR (commission_fen > 0 AND agency_code IS NULL)
+    """,
+)
+
+CLAIMS = sql_check(
+    "partners-claims",
+    "what was claimed for a month comes out of its vouchers, blocks and commission again",
+    f"""
+    WITH claimed AS (SELECT max(period) AS last FROM perk_claim), line AS (
+      SELECT l.* FROM ({LINES.replace("$1", "'2000-01-01'").replace("$2", "'infinity'")}) l, claimed
+       WHERE period <= claimed.last)
+    SELECT format('%s %s to %s for %s: claimed %s fen of %s, on record %s of %s', to_char(period, 'YYYY-MM'), payer,
+                  payee, partner_code, c.amount_fen, c.count, l.amount_fen, l.count)
+      FROM line l FULL JOIN perk_claim c USING (period, payer, payee, basis, partner_code)
+     WHERE (l.amount_fen, l.count) IS DISTINCT FROM (c.amount_fen, c.count)
+    """,  # noqa: S608 (constants only)
+)
+
+CHECKS = (QUOTAS, VOUCHERS_ARE_USED_ONCE, SHARES, VOUCHERS_ARE_POSTINGS, PREPAID, COMMISSIONS, CLAIMS)

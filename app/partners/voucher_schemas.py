@@ -92,9 +92,10 @@ class OfflinePerk(BaseModel):
 
 
 class OfflineList(BaseModel):
-    """What a till needs to judge vouchers for a day or two by itself; `token` seals it and goes with the report."""
+    """What a till needs to judge vouchers for some days by itself; `token` seals it and goes with the report."""
 
     made_at: datetime
+    good_until: date = Field(description="the last day on which a till may work by it")
     token: str
     perks: list[OfflinePerk]
     vouchers: list[OfflineVoucher]
@@ -119,7 +120,9 @@ class OfflineOutcome(BaseModel):
     """What became of one line: `state` is `good` for what is on record now, else why it is a conflict."""
 
     code: str
-    state: str = Field(description="good, or used, returned, expired, too_early, blacked_out, unknown, in_the_future")
+    state: str = Field(
+        description="good, or used, returned, expired, too_early, blacked_out, unknown, in_the_future, list_over"
+    )
     used_on: date | None = Field(description="of what is on record")
     note: str | None
 

@@ -316,7 +316,7 @@ async def stage_batch(db: asyncpg.Connection, earnings: Sequence[BatchEarning]) 
     """Send a batch into the caller's transaction, for `earn_staged` to post."""
     # rows travel by COPY: encoding them as array parameters took four times as long
     await db.execute(_STAGE)
-    await db.copy_records_to_table("staged_earning", records=[(i, *e) for i, e in enumerate(earnings)])
+    await db.copy_records_to_table("staged_earning", records=earnings)
 
 
 async def earn_staged(db: asyncpg.Connection, *, actor: str, now: datetime) -> list[int]:
@@ -330,7 +330,7 @@ async def earn_staged(db: asyncpg.Connection, *, actor: str, now: datetime) -> l
 
 _STAGE = """
 CREATE TEMPORARY TABLE staged_earning (
-  idx int, member_id uuid, points bigint, funder text, place text, cause text, attempt int,
+  member_id uuid, points bigint, funder text, place text, cause text, attempt int,
   booked_on date, expires_on date, spendable_from date, activity_months smallint
 ) ON COMMIT DROP"""
 
@@ -340,7 +340,7 @@ SELECT posted.idx - 1 FROM (
          array_agg(place) AS places, array_agg(cause) AS causes, array_agg(attempt) AS attempts,
          array_agg(booked_on) AS booked_on, array_agg(coalesce(spendable_from, booked_on)) AS spendable_from,
          array_agg(expires_on) AS expires_on, array_agg(activity_months) AS activity_months
-    FROM (SELECT * FROM staged_earning ORDER BY idx) ordered
+    FROM (SELECT * FROM staged_earning ORDER BY ctid) ordered
 ) s, ledger.earn_batch(s.members, s.points, s.funders, s.places, s.causes, s.attempts, s.booked_on, s.spendable_from,
                        s.expires_on, $1, $2, s.activity_months) AS posted
  WHERE posted.posting_no IS NULL"""

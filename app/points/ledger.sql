@@ -381,6 +381,51 @@ BEGIN
   RETURN d;
 END $$;
 
+-- `touch` for the pending lots of many locked members at once: what has matured is available, a posting a lot. Lapsed lots, and
+-- members in debt, stay due.
+CREATE OR REPLACE FUNCTION ledger.mature_all(p_members uuid[], p_day date, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_due uuid[] := ARRAY(SELECT member_id FROM ledger.member_balance
+                         WHERE member_id = ANY (p_members) AND due_on <= p_day AND is_open AND owed = 0);
+  v_months date[];
+  v_periods date[];
+BEGIN
+  SELECT array_agg(month), array_agg(ledger.booking_period(month)) INTO v_months, v_periods
+    FROM (SELECT DISTINCT ledger.month_of(spendable_from) AS month FROM ledger.lot
+           WHERE member_id = ANY (v_due) AND pending > 0 AND spendable_from <= p_day ORDER BY 1) months;
+  IF v_months IS NOT NULL THEN
+    WITH ripe AS MATERIALIZED (
+      SELECT l.member_id, l.lot_no, l.posting_no AS earned_no, l.funder, l.pending::bigint AS points, l.spendable_from, m.period,
+             b.held, b.owed, b.version + row_number() OVER own AS posting_no,
+             b.available + sum(l.pending::int) OVER own AS available, b.pending - sum(l.pending::int) OVER own AS pending
+        FROM ledger.lot l JOIN ledger.member_balance b USING (member_id)
+             JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(l.spendable_from)
+       WHERE l.member_id = ANY (v_due) AND l.pending > 0 AND l.spendable_from <= p_day
+      WINDOW own AS (PARTITION BY l.member_id ORDER BY l.spendable_from, l.lot_no)
+    ), lots AS (
+      UPDATE ledger.lot l SET pending = 0, available = l.available + r.points FROM ripe r
+       WHERE l.member_id = r.member_id AND l.lot_no = r.lot_no
+    ), movements AS (
+      INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
+                                   booked_on, period)
+      SELECT member_id, posting_no, 1, lot_no, 'pending', 'available', funder, 'HQ', points, spendable_from, period FROM ripe
+    ), postings AS (
+      INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, resolves, booked_on, period,
+                                  actor, request_key, request_hash, posted_at, available, pending, held, owed)
+      SELECT member_id, posting_no, 'mature', points, 'lot:' || lot_no, 'HQ', earned_no, spendable_from, period,
+             'system', gen_random_uuid(), gen_random_uuid(), p_now, available, pending, held, owed FROM ripe
+    )
+    UPDATE ledger.member_balance b SET available = r.available, pending = r.pending, version = r.posting_no
+      FROM (SELECT DISTINCT ON (member_id) * FROM ripe ORDER BY member_id, posting_no DESC) r
+     WHERE b.member_id = r.member_id;
+  END IF;
+  UPDATE ledger.member_balance b
+     SET due_on = (SELECT coalesce(min(CASE WHEN l.pending > 0 THEN l.spendable_from ELSE l.expires_on + 1 END), 'infinity')
+                     FROM ledger.lot l WHERE l.member_id = b.member_id AND l.pending + l.available > 0)
+   WHERE b.member_id = ANY (v_due);
+END $$;
+
 -- The members for whom something may have matured or lapsed by a day.
 CREATE OR REPLACE FUNCTION ledger.due(p_day date) RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -565,9 +610,12 @@ DECLARE
   v_to ledger.bucket := CASE p_kind WHEN 'hold' THEN 'held' WHEN 'adjust' THEN 'reversed' ELSE 'spent' END;
   v_signed bigint := CASE p_kind WHEN 'adjust' THEN -p_points ELSE p_points END;
   v_spendable bigint;
-  v_taken bigint;
-  v_most int := 4;  -- lots to look at: nearly always enough, and a member may have many; else all
   v_wrong text;
+  v_left bigint := p_points;
+  v_lot int;
+  v_expires_on date;
+  v_funder text;
+  v_part bigint;
 BEGIN
   IF pg_advisory_xact_lock(uuid_hash_extended(p_key, 0)) IS NULL
      OR pg_advisory_xact_lock_shared(ledger.period_lock(v_period)) IS NULL THEN RETURN NULL; END IF;
@@ -600,41 +648,20 @@ BEGIN
   IF p_kind = 'hold' THEN d.held := d.held + p_points; END IF;
 
   LOOP
-    WITH spendable AS (
-      SELECT ctid, available, row_number() OVER w AS line, (sum(available) OVER w)::bigint - available AS before
-        FROM ledger.lot
-       WHERE member_id = p_member AND available > 0 AND spendable_from <= p_booked_on AND expires_on >= p_booked_on
-      WINDOW w AS (ORDER BY expires_on, lot_no ROWS UNBOUNDED PRECEDING)
-       ORDER BY expires_on, lot_no LIMIT v_most
-    ), part AS (
-      SELECT ctid, line, least(available, p_points - before) AS points FROM spendable
-       WHERE before < p_points AND (SELECT sum(available) FROM spendable) >= p_points
-    ), taken AS (
-      UPDATE ledger.lot l
-         SET available = l.available - part.points,
-             spent = l.spent + CASE v_to WHEN 'spent' THEN part.points ELSE 0 END,
-             held = l.held + CASE v_to WHEN 'held' THEN part.points ELSE 0 END,
-             reversed = l.reversed + CASE v_to WHEN 'reversed' THEN part.points ELSE 0 END
-        FROM part
-       WHERE l.ctid = part.ctid  -- nobody else moves them while the member is locked; by number it would read all lots
-      RETURNING l.lot_no, l.funder, part.points, part.line
-    ), movement AS (
-      INSERT INTO ledger.movement (member_id, posting_no, line, lot_no, from_bucket, to_bucket, funder, place, points,
-                                   booked_on, period)
-      SELECT p_member, d.version, line, lot_no, 'available', v_to, funder, p_place, points, p_booked_on, d.period FROM taken
-    ), balance AS (
-      UPDATE ledger.member_balance SET available = d.available, held = d.held, version = d.version
-       WHERE member_id = p_member AND EXISTS (SELECT FROM part)
-    ), posting AS (
-      INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, reason, booked_on, period,
-                                  actor, request_key, request_hash, posted_at, available, pending, held, owed)
-      SELECT p_member, d.version, p_kind, v_signed, p_cause, p_place, p_reason, p_booked_on, d.period,
-             p_actor, p_key, p_hash, p_now, d.available, d.pending, d.held, d.owed WHERE EXISTS (SELECT FROM part)
-    )
-    SELECT sum(points) INTO v_taken FROM taken;
-    EXIT WHEN v_taken = p_points;
-    IF v_most IS NULL THEN RAISE EXCEPTION 'member %: the lots do not hold the balance', p_member; END IF;
-    v_most := NULL;
+    -- no record: a column costs less
+    SELECT lot_no, expires_on, funder, least(available, v_left) INTO v_lot, v_expires_on, v_funder, v_part FROM ledger.lot
+     WHERE member_id = p_member AND available > 0 AND spendable_from <= p_booked_on AND expires_on >= p_booked_on
+     ORDER BY expires_on, lot_no LIMIT 1;
+    IF NOT FOUND THEN RAISE EXCEPTION 'member %: the lots do not hold the balance', p_member; END IF;
+    UPDATE ledger.lot
+       SET available = available - v_part,
+           spent = spent + CASE v_to WHEN 'spent' THEN v_part ELSE 0 END,
+           held = held + CASE v_to WHEN 'held' THEN v_part ELSE 0 END,
+           reversed = reversed + CASE v_to WHEN 'reversed' THEN v_part ELSE 0 END
+     WHERE member_id = p_member AND expires_on = v_expires_on AND lot_no = v_lot;
+    d := ledger.move(d, v_lot, 'available', v_to, v_funder, v_part);
+    v_left := v_left - v_part;
+    EXIT WHEN v_left = 0;
   END LOOP;
 
   IF p_kind = 'hold' THEN
@@ -642,8 +669,7 @@ BEGIN
     VALUES (p_member, d.version, d.period, p_points, p_place, p_hold_until);
   END IF;
   IF p_confirm THEN PERFORM ledger.consume_code(p_member, p_step); END IF;
-  RETURN ROW('posted', d.version, p_kind, v_signed, p_cause, p_booked_on, d.period, p_now,
-             d.available, d.pending, d.held, d.owed)::ledger.outcome;
+  RETURN ledger.write(d, p_kind, v_signed, p_cause, p_reason, NULL, p_actor, p_key, p_hash, p_now);
 END $$;
 
 -- Ends a hold: p_points are spent (0: none, a release), the rest goes back to its lots.
@@ -1100,8 +1126,8 @@ END $$;
 
 -- Earns for many members in one statement; arrays run in parallel, one element a row. The caller guarantees that each
 -- cause is accepted once (visits keeps one row per repair order and revision); a row's key is its cause and attempt.
--- Members that need more than plain granting (owing, pending or lapsed points, closed or unknown wallets) and known keys
--- go through `earn_in_batch`, one by one.
+-- What has matured by the batch's last day comes first. Members that need more than plain granting (owing, lapsed points,
+-- closed or unknown wallets) and known keys go through `earn_in_batch`, one by one.
 CREATE OR REPLACE FUNCTION ledger.earn_batch(
   p_members uuid[], p_points bigint[], p_funders text[], p_places text[], p_causes text[], p_attempts int[],
   p_booked_on date[], p_spendable_from date[], p_expires_on date[], p_actor text, p_now timestamptz,
@@ -1109,39 +1135,38 @@ CREATE OR REPLACE FUNCTION ledger.earn_batch(
 ) RETURNS TABLE (idx bigint, status text, posting_no bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  v_keys uuid[] := ARRAY(SELECT md5(cause || '#' || attempt)::uuid FROM unnest(p_causes, p_attempts)
-                         WITH ORDINALITY AS r (cause, attempt, idx) ORDER BY r.idx);
-  v_single bigint[];
+  v_today date := ledger.china_date(p_now);
   v_months date[];
   v_periods date[];
+  v_fresh bigint[];
+  v_posting_nos bigint[];
+  v_single bigint[];
 BEGIN
   SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
-    FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day
-           WHERE day <= ledger.china_date(p_now) ORDER BY 1) months;
+    FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day WHERE day <= v_today ORDER BY 1) months;
   PERFORM FROM ledger.member_balance m WHERE m.member_id = ANY (p_members) ORDER BY m.member_id FOR UPDATE;
+  PERFORM ledger.mature_all(p_members, (SELECT max(day) FROM unnest(p_booked_on) day WHERE day <= v_today), p_now);
 
-  SELECT array_agg(r.idx) INTO v_single
-    FROM unnest(p_members, p_booked_on, v_keys) WITH ORDINALITY AS r (member_id, booked_on, key, idx)
-    LEFT JOIN ledger.member_balance m USING (member_id)
-   WHERE m.member_id IS NULL OR NOT m.is_open OR m.owed > 0 OR m.due_on <= r.booked_on
-      OR r.booked_on > ledger.china_date(p_now)
-      OR EXISTS (SELECT FROM ledger.posting p WHERE p.request_key = r.key);
-
-  RETURN QUERY
-  WITH fresh AS MATERIALIZED (
-    SELECT r.*, m.period, b.held, b.owed, w.waiting,
-           b.version + row_number() OVER own AS posting_no, b.lots + row_number() OVER own AS lot_no,
-           b.available + sum((r.points - w.waiting)::int) OVER own AS available, -- of int: sums of bigint are numeric
-           b.pending + sum(w.waiting::int) OVER own AS pending,
-           least(b.due_on, min(CASE WHEN w.waiting > 0 THEN r.spendable_from ELSE r.expires_on + 1 END) OVER own) AS due_on
-      FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, v_keys,
-                  p_activity_months)
-           WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key,
-                                 activity_months, idx)
-           CROSS JOIN LATERAL (SELECT CASE WHEN r.spendable_from > r.booked_on THEN r.points ELSE 0 END AS waiting) w
-      JOIN ledger.member_balance b USING (member_id)
-      JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(r.booked_on)
-     WHERE v_single IS NULL OR r.idx <> ALL (v_single)
+  WITH asked AS MATERIALIZED (
+    SELECT r.*, b.version, b.lots, b.available, b.pending, b.held, b.owed, b.due_on,
+           CASE WHEN r.spendable_from > r.booked_on THEN r.points ELSE 0 END AS waiting,
+           b.member_id IS NULL OR NOT b.is_open OR b.owed > 0 OR b.due_on <= r.booked_on OR r.booked_on > v_today
+             OR EXISTS (SELECT FROM ledger.posting p WHERE p.request_key = r.key) AS needs_care
+      FROM (SELECT *, md5(cause || '#' || attempt)::uuid AS key
+              FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_attempts, p_booked_on, p_spendable_from,
+                          p_expires_on, p_activity_months)
+                   WITH ORDINALITY AS r (member_id, points, funder, place, cause, attempt, booked_on, spendable_from,
+                                         expires_on, activity_months, idx)) r
+      LEFT JOIN ledger.member_balance b USING (member_id)
+  ), fresh AS MATERIALIZED (
+    SELECT r.idx, r.member_id, r.points, r.funder, r.place, r.cause, r.booked_on, r.spendable_from, r.expires_on, r.key,
+           r.activity_months, r.waiting, r.held, r.owed, m.period,
+           r.version + row_number() OVER own AS posting_no, r.lots + row_number() OVER own AS lot_no,
+           r.available + sum((r.points - r.waiting)::int) OVER own AS available, -- of int: sums of bigint are numeric
+           r.pending + sum(r.waiting::int) OVER own AS pending,
+           least(r.due_on, min(CASE WHEN r.waiting > 0 THEN r.spendable_from ELSE r.expires_on + 1 END) OVER own) AS due_on
+      FROM asked r JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(r.booked_on)
+     WHERE NOT r.needs_care
     WINDOW own AS (PARTITION BY r.member_id ORDER BY r.idx)
   ), postings AS (
     INSERT INTO ledger.posting (member_id, posting_no, kind, points, cause, place, booked_on, period,
@@ -1166,17 +1191,17 @@ BEGIN
       FROM (SELECT DISTINCT ON (member_id) * FROM fresh ORDER BY member_id, posting_no DESC) f
      WHERE b.member_id = f.member_id
   )
-  SELECT f.idx, 'posted', f.posting_no FROM fresh f;
+  SELECT (SELECT array_agg(f.idx) FROM fresh f), (SELECT array_agg(f.posting_no) FROM fresh f),
+         (SELECT array_agg(r.idx ORDER BY r.idx) FROM asked r WHERE r.needs_care)
+    INTO v_fresh, v_posting_nos, v_single;
 
+  RETURN QUERY SELECT f.idx, 'posted', f.posting_no FROM unnest(v_fresh, v_posting_nos) AS f (idx, posting_no);
   RETURN QUERY
-  SELECT r.idx, o.status, o.posting_no
-    FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_booked_on, p_spendable_from, p_expires_on, v_keys,
-                p_activity_months)
-         WITH ORDINALITY AS r (member_id, points, funder, place, cause, booked_on, spendable_from, expires_on, key,
-                               activity_months, idx),
-         LATERAL ledger.earn_in_batch(r.member_id, r.points, r.funder, r.place, r.cause, r.booked_on, r.spendable_from,
-                                      r.expires_on, p_actor, r.key, p_now, r.activity_months) o
-   WHERE r.idx = ANY (v_single);
+  SELECT i, o.status, o.posting_no
+    FROM unnest(v_single) i,
+         LATERAL ledger.earn_in_batch(p_members[i], p_points[i], p_funders[i], p_places[i], p_causes[i], p_booked_on[i],
+                                      p_spendable_from[i], p_expires_on[i], p_actor,
+                                      md5(p_causes[i] || '#' || p_attempts[i])::uuid, p_now, p_activity_months[i]) o;
 END $$;
 
 -- ---------------------------------------------------------------------------------------------- roll-ups and seals

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Role
-from app.core.db import Database, broken_constraint, unrestricted
+from app.core.db import Database, flush_unless, unrestricted
 from app.core.outbound import Detached
 from app.core.problems import SmsUnavailable
 from app.core.sms import Message, Purpose, SmsSender
@@ -139,13 +138,8 @@ async def change(
     if holder is not None and holder.id != member.id:
         raise PhoneTaken
     old, member.phone = member.phone, to.phone
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != "uq_member_phone_index":
-            raise
-        # another took it at the same moment
-        raise PhoneTaken from None
+    # another may take it at the same moment
+    await flush_unless(session, "uq_member_phone_index", PhoneTaken)
     if old != to.phone:
         await _end_what_rested_on_it(session, actor, member, now)
         _tell_from_commit(session, post, old)

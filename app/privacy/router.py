@@ -19,16 +19,15 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     Sms,
     Speaks,
     documented,
-    etag,
+    tagged,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, SmsUnavailable, WrongStatus
 from app.members import consent_queries
@@ -99,15 +98,13 @@ async def privacy_notices(_: Anyone, session: Session) -> NoticeList:
 
 
 @router.post("/privacy/notices", status_code=201, response_model=NoticeRead, responses=documented(KeyConflict))
-async def privacy_publish(
-    body: NoticeCreate, actor: Officer, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def privacy_publish(body: NoticeCreate, actor: Officer, session: Session, now: Now, once: Once) -> Response:
     """Put a new version in force; with `renews`, consents to the earlier ones count no longer."""
 
     async def publish() -> NoticeRead:
         return NoticeRead(**dict(await consents.publish(session, actor, body, now=now)))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=publish)
+    return await once(body, publish)
 
 
 @router.get("/members/{member_id}/consents", responses=documented(NotFound))
@@ -146,16 +143,14 @@ async def privacy_provisions(
     responses=documented(NotFound, ConsentMissing, KeyConflict),
 )
 async def privacy_provide(
-    member_id: UUID, body: ProvisionCreate, actor: Officer, session: Session, now: Now, key: OptionalKey = None
+    member_id: UUID, body: ProvisionCreate, actor: Officer, session: Session, now: Now, once: Once
 ) -> Response:
     """Record that a member's data goes to a partner, which needs the member's separate consent."""
 
     async def provide() -> ProvisionRead:
         return ProvisionRead(**dict(await consents.provide(session, actor, member_id, body, now=now)))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=provide, target=str(member_id)
-    )
+    return await once(body, provide)
 
 
 # --- age ---
@@ -240,8 +235,7 @@ async def privacy_correct(
     corrected = await service.correct(
         db, session, slips, post, actor, member_id, body, version=version_of(if_match), now=now
     )
-    response.headers["ETag"] = etag(corrected.member.version)
-    return _member(actor, corrected)
+    return tagged(response, _member(actor, corrected))
 
 
 @router.post("/members/{member_id}/closing", responses=documented(NotFound, WrongStatus))

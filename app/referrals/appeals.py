@@ -9,13 +9,13 @@ from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import raw
 from app.core.problems import InvalidPayload, Problem, WrongStatus
-from app.referrals import guards, queries, success
+from app.referrals import queries, success
 from app.referrals.guards import first_heard
 from app.referrals.models import Referral
 from app.referrals.problems import NothingToAppeal
 from app.referrals.rules import ReferralStatus, window_end
 from app.referrals.schemas import AppealCreate, Decision
-from app.referrals.service import begin, drafted, held, lead_of, step
+from app.referrals.service import begin, drafted, held, judge, lead_of, step
 from app.settings import Settings
 
 
@@ -30,7 +30,7 @@ async def register(
     """
     made, referrer = await drafted(session, actor, body, config, now)
     try:
-        await guards.judge(session, referrer, lead_of(made, first_heard(body.visited_on, body.ordered_on)))
+        await judge(session, referrer, lead_of(made, first_heard(body.visited_on, body.ordered_on)), now)
     except Problem as refusal:
         made.refusal = refusal.type
         return await begin(session, made, ReferralStatus.APPEALED, actor, now, body.reason)

@@ -28,31 +28,12 @@ from app.members.segments import owner
 from app.referrals import incentives_queries as queries
 from app.referrals.incentives_models import IncentiveLine, IncentiveList, IncentiveRule, LineKind, ListStatus
 from app.referrals.incentives_queries import Listed, Occurrence
-from app.referrals.incentives_schemas import IncentiveTerms, ListCreate
+from app.referrals.incentives_rules import Line, paced
+from app.referrals.incentives_schemas import IncentiveTerms, ListCreate, Pace
 from app.referrals.problems import IncentiveListOutdated
 
 MONTHS_BACK = 12
 """How far back a list mends earlier ones."""
-
-
-class Line(NamedTuple):
-    """A line to be; as `IncentiveLine`."""
-
-    kind: LineKind
-    payee: str
-    dealer_code: str
-    document: str
-    happened_on: date
-    member_id: UUID
-    rule_id: UUID
-    fen: int
-    inputs: dict[str, Any]
-    fault: str | None = None
-
-    @property
-    def key(self) -> tuple[str, UUID, str]:
-        """What a line is about."""
-        return self.document, self.rule_id, self.payee
 
 
 class Computed(NamedTuple):
@@ -174,9 +155,16 @@ async def _computed(session: AsyncSession, dealer_code: str | None, month: date)
     rules = [_rule(number, rule) for number, rule in enumerate(written, 1)]
     book = Book.of(rules, await chapters.dealer_regions(connection))
     found = await _occurrences(connection, book, first, last, dealer_code)
-    lines, unassigned = await _given(connection, book, found, month, for_staff=dealer_code is not None)
+    given, unassigned = await _given(connection, book, found, month, for_staff=dealer_code is not None)
+    paces = {rule.id: IncentiveTerms.model_validate(rule.definition).pace for rule in written}
+    joining = await queries.joining(connection, first, last, dealer_code) if _asks_joining(paces.values()) else {}
+    lines = list(paced(given, paces, joining))
     listed = await queries.listed(connection, dealer_code, [line.document for line in lines], first, last)
     return Computed(list(_open(lines, listed)), unassigned)
+
+
+def _asks_joining(paces: Iterable[Pace | None]) -> bool:
+    return any(pace is not None and pace.least_joining_percent is not None for pace in paces)
 
 
 def _rule(number: int, written: IncentiveRule) -> Rule:

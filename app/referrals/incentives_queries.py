@@ -16,6 +16,7 @@ from app.core.actors import Actor, Reach
 from app.earning.awards import Event
 from app.earning.triggers import Trigger
 from app.referrals.incentives_models import IncentiveLine, IncentiveList, IncentiveRule, ListStatus
+from app.referrals.incentives_rules import Joining
 from app.referrals.incentives_schemas import PayeeSum
 
 _SCHEME = 7_320_000_033
@@ -70,6 +71,26 @@ async def occurrences(
         Occurrence(Event(trigger, f"{trigger}:{key}", member_id, dealer, on, orjson.loads(fields)), staff)
         for key, member_id, dealer, on, fields, staff in rows
     ]
+
+
+# as the report of recruitment counts a month: by its end
+_JOINING = """
+SELECT CASE WHEN $3::text IS NULL THEN dealer_code ELSE consultant END, date_trunc('month', delivered_on)::date,
+       count(*), count(*) FILTER (
+         WHERE matched_on < date_trunc('month', delivered_on) + interval '1 month')
+  FROM delivery
+ WHERE owner_kind = 'individual' AND delivered_on BETWEEN $1 AND $2
+   AND ($3::text IS NULL OR (dealer_code = $3 AND consultant IS NOT NULL))
+ GROUP BY 1, 2
+"""
+
+
+async def joining(
+    connection: asyncpg.Connection, first: date, last: date, dealer_code: str | None
+) -> dict[tuple[str, date], Joining]:
+    """By payee and month: each dealer's cars, or (at a dealer) each consultant's, and those whose owner joined."""
+    rows = await connection.fetch(_JOINING, first, last, dealer_code)
+    return {(payee, month): Joining(delivered, joined) for payee, month, delivered, joined in rows}
 
 
 class Listed(NamedTuple):

@@ -17,14 +17,13 @@ from app.core.http import (
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, decode_cursor, id_after, paged
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
 from app.core.schemas import Month
@@ -68,14 +67,14 @@ _FILES = {
     responses=documented(NotFound, RuleExists, KeyConflict),
 )  # fmt: skip
 async def incentive_rules_create(
-    body: IncentiveRuleCreate, actor: Author, session: Session, now: Now, key: OptionalKey = None
+    body: IncentiveRuleCreate, actor: Author, session: Session, now: Now, once: Once
 ) -> Response:
     """Put a rule in force; its examples are evaluated first. It never changes: end it and write another."""
 
     async def create() -> IncentiveRuleRead:
         return _rule(await incentives.create(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/incentive-rules")
@@ -112,15 +111,13 @@ async def incentive_rules_end(
     "/incentive-lists", status_code=201, response_model=ListRead,
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )  # fmt: skip
-async def incentive_lists_draw_up(
-    body: ListCreate, actor: Author, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def incentive_lists_draw_up(body: ListCreate, actor: Author, session: Session, now: Now, once: Once) -> Response:
     """Draw up what a month that is over comes to, or draw it up anew while it is a draft."""
 
     async def draw_up() -> ListRead:
         return await _list(session, actor, await incentive_lists.draw_up(session, actor, body, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=draw_up)
+    return await once(body, draw_up)
 
 
 @router.get("/incentive-lists")

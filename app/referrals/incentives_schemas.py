@@ -39,12 +39,39 @@ class IncentiveExample(Input):
     fen: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)]
 
 
+_Nth = Annotated[int, Field(ge=1, le=100_000, strict=True)]
+
+
+class Pace(Input):
+    """Which of a payee's events of a calendar month a rule pays: counted are those it gives something for, by day.
+
+    So one rule pays the first ten recruits and another, more, those from the eleventh on; or a third nothing unless
+    there were twenty, or unless enough of the payee's buyers joined.
+    """
+
+    from_nth: _Nth = 1
+    to_nth: _Nth | None = Field(default=None, description="the last one that is paid; null: all")
+    least_in_month: _Nth | None = Field(default=None, description="none is paid unless there were so many")
+    least_joining_percent: Annotated[int, Field(ge=1, le=100, strict=True)] | None = Field(
+        default=None,
+        description="none is paid unless of the individual cars that the payee delivered in the month so many percent"
+        " had joined by its end",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.to_nth is not None and self.to_nth < self.from_nth:
+            raise PydanticCustomError("pace_order", "to_nth before from_nth")
+        return self
+
+
 class IncentiveTerms(Input):
     """When a rule pays, and how much."""
 
     trigger: IncentiveTrigger
     condition: Text = Field(default="true", description="CEL, true or false")
-    amount_fen: Text = Field(description="CEL, whole fen", examples=["10000"])
+    amount_fen: Text = Field(description="CEL, whole fen for each that is paid", examples=["10000"])
+    pace: Pace | None = Field(default=None, description="null: every one is paid")
     valid_from: BusinessDate
     valid_until: BusinessDate | None = Field(default=None, description="last day; null: until further notice")
     examples: Annotated[tuple[IncentiveExample, ...], Field(min_length=1, max_length=50)]

@@ -8,13 +8,11 @@ import asyncpg
 from app.core.clock import china_date
 from app.core.db import Database, insert_rows, new_id
 from app.referrals import success
+from app.referrals.rules import TIME_OUT
 from app.settings import Settings
 from app.visits import purchases
 
 log = logging.getLogger("club.referrals")
-
-TIME_OUT = "time-out"
-"""Who ends what nobody ended."""
 
 _LAPSE = """
 UPDATE referral SET status = 'lapsed', due_on = NULL, escalated = NULL, ended_on = $1

@@ -12,11 +12,13 @@ from sqlmodel import col
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach, Role
 from app.core.vault import finds
+from app.identity import grants
+from app.identity.models import Account, Grant
 from app.members import queries as members
 from app.members.models import Member, Ownership
 from app.members.profile_models import HouseholdPerson
 from app.referrals.models import Referral, ReferralStep
-from app.referrals.rules import AWAITED, LIVE, Escalation, ReferralStatus
+from app.referrals.rules import AWAITED, LAPSING, LIVE, Escalation, ReferralStatus
 from app.visits.deliveries_models import Delivery
 
 
@@ -73,6 +75,14 @@ async def live_of(session: AsyncSession, phone: str, *, beside: UUID | None = No
     return await session.scalar(query.with_for_update().execution_options(populate_existing=True))
 
 
+async def outlived(session: AsyncSession, phone: str, today: date) -> Referral | None:
+    """The referral that held a buyer until its window was over; for change."""
+    query = select(Referral).where(
+        finds(col(Referral.phone_index), phone), col(Referral.status).in_(LAPSING), col(Referral.valid_until) < today
+    )
+    return await session.scalar(query.with_for_update().execution_options(populate_existing=True))
+
+
 async def rivals(session: AsyncSession, granted: Referral) -> Sequence[Referral]:
     """Other referrals that hold the buyer of one, or had the success of a car delivered since; for change."""
     since = and_(col(Referral.status) == ReferralStatus.DELIVERED, col(Referral.delivered_on) >= granted.registered_on)
@@ -85,6 +95,15 @@ async def rivals(session: AsyncSession, granted: Referral) -> Sequence[Referral]
 
 
 # --- who is who; the session reads all chapters ---
+
+
+async def is_consultant(session: AsyncSession, username: str, dealer_code: str, today: date) -> bool:
+    """Whether somebody sells cars at a dealer today, under an account that is active."""
+    found = exists().where(
+        col(Account.username) == username, col(Account.is_active), col(Grant.account_id) == col(Account.id),
+        col(Grant.role) == Role.SALES_CONSULTANT, col(Grant.dealer_code) == dealer_code, grants.on(today),
+    )  # fmt: skip
+    return bool(await session.scalar(select(found)))
 
 
 async def referrer(session: AsyncSession, *, member_no: str | None, phone: str | None) -> Member | None:

@@ -11,8 +11,7 @@ from app.audit import unmaskings
 from app.chapters.schemas import DealerCode
 from app.core import tallies
 from app.core.actors import Actor, Reach, Right
-from app.core.http import GUARDED, Config, Cursor, Limit, Now, OptionalKey, Requires, Session, documented
-from app.core.idempotency import once
+from app.core.http import GUARDED, Config, Cursor, Limit, Now, Once, Requires, Session, documented
 from app.core.paging import Page, id_after, paged
 from app.core.problems import KeyConflict, NotFound, TooManyRequests, WrongStatus
 from app.members.rules import masked_name, masked_phone
@@ -81,14 +80,14 @@ async def _sparing_staff(request: Request, actor: Writer, now: Now, config: Conf
     responses=documented(NotFound, WrongStatus, KeyConflict, TooManyRequests, *REFUSALS),
 )  # fmt: skip
 async def referrals_register(
-    body: ReferralCreate, actor: WriterOrSelf, session: Session, config: Config, now: Now, key: OptionalKey = None
+    body: ReferralCreate, actor: WriterOrSelf, session: Session, config: Config, now: Now, once: Once
 ) -> Response:
     """Register a buyer before the first visit (报备); a member's own waits for a consultant's confirmation."""
 
     async def register() -> ReferralRead:
         return await _one(session, actor, await service.register(session, actor, body, config, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=register)
+    return await once(body, register)
 
 
 @router.post(
@@ -96,14 +95,14 @@ async def referrals_register(
     responses=documented(NotFound, WrongStatus, KeyConflict, TooManyRequests, NothingToAppeal),
 )  # fmt: skip
 async def referrals_appeal_refusal(
-    body: AppealCreate, actor: Writer, session: Session, config: Config, now: Now, key: OptionalKey = None
+    body: AppealCreate, actor: Writer, session: Session, config: Config, now: Now, once: Once
 ) -> Response:
     """Put a referral that a guard refuses before headquarters, with the reason."""
 
     async def register() -> ReferralRead:
         return await _one(session, actor, await appeals.register(session, actor, body, config, now=now))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=register)
+    return await once(body, register)
 
 
 @router.get("")

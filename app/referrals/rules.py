@@ -47,6 +47,10 @@ LIVE = (ReferralStatus.OPEN, ReferralStatus.FOLLOWING, ReferralStatus.ORDERED)
 """It holds its buyer: nobody else's referral of the same phone is valid meanwhile."""
 AWAITED = (ReferralStatus.ASKED, *LIVE)
 """The dealer owes an answer."""
+LAPSING = (ReferralStatus.OPEN, ReferralStatus.FOLLOWING)
+"""They hold their buyer until the window is over; of what is ordered the window no longer matters."""
+TIME_OUT = "time-out"
+"""Who ends what nobody ended."""
 ENDED = tuple(status for status in ReferralStatus if status not in (*AWAITED, ReferralStatus.APPEALED))
 
 

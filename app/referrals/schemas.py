@@ -23,7 +23,9 @@ class ReferralCreate(Input):
     buyer_phone: Phone
     may_contact: bool = Field(description="the buyer permits to be contacted further")
     dealer_code: DealerCode | None = Field(default=None, description="left out: the caller's own dealer")
-    consultant: Name | None = Field(default=None, description="username; left out: the sales consultant who asks")
+    consultant: Name | None = Field(
+        default=None, description="username of one of the dealer's; left out: the sales consultant who asks"
+    )
     visited_on: BusinessDate | None = Field(default=None, description="the buyer's first visit, if there was one")
     ordered_on: BusinessDate | None = Field(default=None, description="the buyer's order, if there is one")
 
@@ -39,7 +41,9 @@ class Confirmation(Input):
 
     visited_on: BusinessDate | None = Field(default=None, description="the buyer's first visit, if there was one")
     ordered_on: BusinessDate | None = Field(default=None, description="the buyer's order, if there is one")
-    consultant: Name | None = Field(default=None, description="username; left out: the sales consultant who confirms")
+    consultant: Name | None = Field(
+        default=None, description="username of one of the dealer's; left out: the sales consultant who confirms"
+    )
 
 
 class Feedback(Input):

@@ -21,7 +21,16 @@ from app.referrals import guards, queries, success
 from app.referrals.guards import Lead, first_heard
 from app.referrals.models import Referral, ReferralStep
 from app.referrals.problems import RegisteredTooLate
-from app.referrals.rules import ENDED, REFERRAL_TRANSITIONS, Horizon, ReferralStatus, follow_up_on, window_end
+from app.referrals.rules import (
+    ENDED,
+    LAPSING,
+    REFERRAL_TRANSITIONS,
+    TIME_OUT,
+    Horizon,
+    ReferralStatus,
+    follow_up_on,
+    window_end,
+)
 from app.referrals.schemas import Confirmation, Feedback, ReferralCreate
 from app.settings import Settings
 
@@ -47,7 +56,7 @@ async def register(
     Raises:
         NotFound: there is no such referrer or dealer for the actor.
         WrongStatus: the referrer is not active.
-        InvalidPayload: the referrer or the dealer is not named, or a day lies ahead.
+        InvalidPayload: the referrer or the dealer is not named, a day lies ahead, or the consultant is another's.
         SelfReferral, SameHousehold, RegisteredTooLate, BuyerIsOwner, AlreadyReferred.
     """
     made, referrer = await drafted(session, actor, body, config, now)
@@ -57,8 +66,20 @@ async def register(
         # whether the buyer is known here is not the member's to learn: the consultant's confirmation tells
         await guards.require_another(session, referrer, lead)
         return await begin(session, made, ReferralStatus.ASKED, actor, now)
-    await guards.judge(session, referrer, lead)
+    await judge(session, referrer, lead, now)
     return await begin(session, made, ReferralStatus.OPEN, actor, now)
+
+
+async def judge(
+    session: AsyncSession, referrer: Member, lead: Lead, now: datetime, *, beside: UUID | None = None
+) -> None:
+    """Refuse a referral that is not valid; one whose window is over gives way at once, not only in the night.
+
+    Raises: as `guards.judge`.
+    """
+    if (over := await queries.outlived(session, lead.phone, china_date(now))) is not None:
+        await step(session, over, ReferralStatus.LAPSED, TIME_OUT, now)
+    await guards.judge(session, referrer, lead, beside=beside)
 
 
 async def drafted(
@@ -76,8 +97,9 @@ async def drafted(
     referrer = await _referrer(session, actor, body)
     made = Referral(
         referrer_id=referrer.id, buyer_name=body.buyer_name, phone=body.buyer_phone, dealer_code=dealer_code,
-        consultant=_consultant(actor, body.consultant), asked_by=actor.subject, asked_at=now, registered_on=today,
-        valid_until=window_end(today, config.referral_window_days), may_contact=body.may_contact, permission_at=now,
+        consultant=await _consultant(session, actor, body.consultant, dealer_code, today), asked_by=actor.subject,
+        asked_at=now, registered_on=today, valid_until=window_end(today, config.referral_window_days),
+        may_contact=body.may_contact, permission_at=now,
     )  # fmt: skip
     return made, referrer
 
@@ -134,9 +156,20 @@ async def _referrer(session: AsyncSession, actor: Actor, body: ReferralCreate) -
     return found
 
 
-def _consultant(actor: Actor, named: str | None) -> str | None:
-    """A sales consultant's leads are under their own name."""
-    return actor.subject if actor.role is Role.SALES_CONSULTANT else named
+async def _consultant(
+    session: AsyncSession, actor: Actor, named: str | None, dealer_code: str, today: date
+) -> str | None:
+    """Whom a lead is under: of a sales consultant's the asker, of others whom they name of the dealer's.
+
+    A program names people as the dealer's system does, as the feed of deliveries.
+    """
+    if actor.role is Role.SALES_CONSULTANT:
+        return actor.subject
+    if named is None or actor.role is Role.API_CLIENT:
+        return named
+    if not await queries.is_consultant(session, named, dealer_code, today):
+        raise InvalidPayload.at("/consultant", "unknown_consultant", value=named, dealer=dealer_code)
+    return named
 
 
 def _take_on(found: Referral, config: Settings, today: date) -> None:
@@ -212,9 +245,10 @@ async def confirm(
         raise WrongStatus(current=found.status, allowed=[ReferralStatus.ASKED])
     referrer = await session.get_one(Member, found.referrer_id)
     lead = lead_of(found, first_heard(body.visited_on, body.ordered_on))
-    await guards.judge(session, referrer, lead, beside=found.id)
-    found.consultant = _consultant(actor, body.consultant) or found.consultant
-    _take_on(found, config, china_date(now))
+    await judge(session, referrer, lead, now, beside=found.id)
+    today = china_date(now)
+    found.consultant = await _consultant(session, actor, body.consultant, found.dealer_code, today) or found.consultant
+    _take_on(found, config, today)
     await step(session, found, ReferralStatus.OPEN, actor.subject, now)
     return found
 
@@ -250,6 +284,9 @@ async def report(
     found = await held(session, actor, referral_id)
     if body.ordered_on is not None and body.ordered_on < found.registered_on:
         raise RegisteredTooLate(since=body.ordered_on)
+    if body.ordered_on is not None and body.ordered_on > found.valid_until and found.status in LAPSING:
+        # until the night says so
+        raise WrongStatus(current=ReferralStatus.LAPSED, allowed=LAPSING)
     is_ordered = body.status is ReferralStatus.ORDERED
     found.ordered_on = body.ordered_on if is_ordered else None
     found.horizon = Horizon.MONTH if is_ordered else body.horizon

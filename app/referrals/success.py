@@ -14,8 +14,9 @@ import asyncpg
 
 from app.core.clock import china_date
 from app.core.db import insert_rows, new_id
-from app.earning import awards
+from app.earning import awards, engine
 from app.earning.awards import Event
+from app.earning.book import Book
 from app.earning.triggers import Trigger
 from app.points.ledger import Request
 from app.visits.delivered import FEED, award_all
@@ -62,6 +63,20 @@ UPDATE referral r SET buyer_id = d.member_id, buyer_awarded = true
 RETURNING r.id, d.member_id, r.dealer_code, r.delivered_on, r.is_repurchase, coalesce(d.model, '') AS model,
           0 AS before,
           (SELECT count(*) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'delivered') AS attempt
+"""
+
+# the referrer's own success is counted with those before it; a buyer who is no member yet earns nothing yet
+_OF_A_TIME = """
+WITH counted AS (
+  SELECT r.*, row_number() OVER (PARTITION BY referrer_id ORDER BY delivered_on, id) - 1 AS before
+    FROM referral r WHERE status = 'delivered'
+)
+SELECT c.id, p.member_id, c.dealer_code, c.delivered_on, c.is_repurchase, coalesce(d.model, '') AS model, p.before,
+       1 AS attempt, p.party
+  FROM counted c LEFT JOIN delivery d ON d.vin = c.vin
+ CROSS JOIN LATERAL (VALUES ('referrer', c.referrer_id, c.before), ('buyer', c.buyer_id, 0))
+    AS p (party, member_id, before)
+ WHERE c.delivered_on >= $1 AND c.delivered_on < $2 AND p.member_id IS NOT NULL
 """
 
 _CANCEL = """
@@ -133,6 +148,12 @@ async def award_buyers(
     """Award the buyers who are members by now: those of some successes, or of all (None)."""
     rows = await connection.fetch(_BUYERS, referral_ids)
     await _award(connection, [Success(*row) for row in rows], "buyer", now)
+
+
+async def events_of(connection: asyncpg.Connection, book: Book, begin: date, end: date) -> list[engine.Event]:
+    """The successes that stand, from a day to before another: what draft rules are tried on."""
+    rows = await connection.fetch(_OF_A_TIME, begin, end)
+    return [_event(Success(*one), party).typed(book) for *one, party in rows]
 
 
 async def cancel(connection: asyncpg.Connection, vins: Sequence[str], now: datetime) -> None:

@@ -17,6 +17,7 @@ from app.core.editing import require_version
 from app.core.problems import InvalidPayload, NotFound
 from app.partners import queries as partners
 from app.rewards import catalogue_queries as queries
+from app.rewards import images
 from app.rewards.catalogue_models import Reward, RewardCode, RewardMovement
 from app.rewards.catalogue_queries import visible_to
 from app.rewards.catalogue_rules import CODED, CodeSource, RewardKind, price_for
@@ -58,6 +59,8 @@ async def create(session: AsyncSession, actor: Actor, body: RewardCreate) -> Rew
     if actor.reach is not Reach.ALL:
         fields["dealer_code"] = body.dealer_code or actor.dealer_code
     await _require_chapter(session, actor, fields["dealer_code"])
+    for index, url in enumerate(body.image_urls):
+        _require(not url.startswith(images.KEPT_HERE), f"/image_urls/{index}", "unknown_image")
     created = Reward(**fields, stock=0 if body.is_counted or body.codes is CodeSource.POOL else None)
     _require_whole(created)
     await _require_partner(session, created)
@@ -84,13 +87,30 @@ async def update(session: AsyncSession, actor: Actor, reward_id: UUID, body: Rew
     """
     found = await own(session, actor, reward_id, locked=True)
     require_version(found, version)
-    for name, value in body.model_dump(exclude_unset=True).items():
+    changes = body.model_dump(exclude_unset=True)
+    if "image_urls" in changes:
+        await images.keep_named(session, found, changes["image_urls"])
+    for name, value in changes.items():
         setattr(found, name, value)
     with session.no_autoflush:
         _require_whole(found)
         await _require_partner(session, found)
     found.version += 1
     await session.flush()
+    return found
+
+
+async def add_image(
+    session: AsyncSession, actor: Actor, reward_id: UUID, media_type: str, content: bytes, *, now: datetime
+) -> Reward:
+    """Keep a picture of a reward, its last; the same one sent again stays where it is.
+
+    Raises:
+        NotFound: there is no such reward, or it is not the actor's.
+        InvalidPayload: it has as many as it may.
+    """
+    found = await own(session, actor, reward_id, locked=True)
+    await images.add(session, actor, found, media_type, content, now=now)
     return found
 
 
@@ -103,6 +123,7 @@ def _require_whole(reward: Reward) -> None:
     _require(not is_service or reward.fen_per_point is not None, "/fen_per_point", "missing")
     _require(reward.codes is None or reward.kind in CODED, "/codes", "reward_codes")
     _require(reward.kind != RewardKind.COUPON or reward.codes is not None, "/codes", "missing")
+    _require(reward.kind != RewardKind.EVENT_FEE or reward.reference is not None, "/reference", "missing")
     _require(reward.valid_until is None or reward.valid_until >= reward.valid_from, "/valid_until", "date_before_start")
     tiers: list[str | None] = []
     for index, price in enumerate(reward.prices):

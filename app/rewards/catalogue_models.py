@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -99,3 +99,17 @@ class RewardCode(SQLModel, table=True):
     used_at: datetime | None = time_field(default=None)
     used_by: str | None = text_field(default=None)
     used_with: str | None = text_field(default=None, foreign_key="dealer.code")
+
+
+class RewardImage(SQLModel, table=True):
+    """A picture of a reward that is kept here; `image_urls` names it, and without that it goes."""
+
+    __tablename__ = "reward_image"
+
+    id: UUID = id_field()
+    reward_id: UUID = Field(foreign_key="reward.id", index=True)
+    media_type: str = text_field()
+    sha256: bytes = Field(sa_type=LargeBinary)
+    content: bytes = Field(sa_type=LargeBinary)
+    uploaded_by: str = text_field()
+    uploaded_at: datetime = time_field()

@@ -25,6 +25,11 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     return or_(col(Reward.dealer_code).is_(None), dealer_visible_to(actor, col(Reward.dealer_code)))
 
 
+def belongs_to(dealer_code: str | None) -> ColumnElement[bool]:
+    """Headquarters' rewards, and those of a member's chapter (None: headquarters' roll)."""
+    return or_(col(Reward.dealer_code).is_(None), col(Reward.dealer_code) == dealer_code)
+
+
 def open_to(dealer_code: str | None, tier: str | None, today: date) -> ColumnElement[bool]:
     """What a member of a chapter (None: headquarters' roll) and a tier may have on a day."""
     chapters = or_(col(Reward.dealer_codes).is_(None), literal(dealer_code) == func.any(col(Reward.dealer_codes)))
@@ -32,7 +37,7 @@ def open_to(dealer_code: str | None, tier: str | None, today: date) -> ColumnEle
     return and_(
         col(Reward.is_offered),
         col(Reward.valid_from) <= today, or_(col(Reward.valid_until).is_(None), col(Reward.valid_until) >= today),
-        or_(col(Reward.dealer_code).is_(None), col(Reward.dealer_code) == dealer_code), chapters,
+        belongs_to(dealer_code), chapters,
         or_(col(Reward.kind) == RewardKind.SERVICE, *tiers),
         or_(col(Reward.partner_code).is_(None), has_contract(col(Reward.partner_code), today)),
     )  # fmt: skip

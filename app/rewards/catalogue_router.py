@@ -1,29 +1,29 @@
 """The catalogue of rewards over HTTP: what members may have, and how headquarters and chapters keep it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.core.actors import Actor, Right
 from app.core.http import (
     GUARDED,
+    Config,
     Cursor,
     Db,
     IfMatch,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Requires,
     Session,
     documented,
     etag,
     version_of,
 )
-from app.core.idempotency import once
 from app.core.paging import Page, id_after, paged
-from app.core.problems import KeyConflict, NotFound, PreconditionFailed
-from app.rewards import catalogue
+from app.core.problems import KeyConflict, NotFound, PayloadTooLarge, PreconditionFailed, UnsupportedMediaType
+from app.rewards import catalogue, images
 from app.rewards import catalogue_queries as queries
 from app.rewards.catalogue_models import Reward
 from app.rewards.catalogue_rules import RewardKind
@@ -46,9 +46,11 @@ router = APIRouter(tags=["rewards"], responses=GUARDED)
 
 Reader = Annotated[Actor, Depends(Requires(Right.REWARDS_READ))]
 Keeper = Annotated[Actor, Depends(Requires(Right.REWARDS_WRITE))]
+Viewer = Annotated[Actor, Depends(Requires(Right.REWARDS_READ, Right.OWN_CARD))]
 StockReader = Annotated[Actor, Depends(Requires(Right.REWARDS_WRITE, Right.AUDIT_READ))]
 Counter = Annotated[Actor, Depends(Requires(Right.REWARDS_FULFIL))]
 Self = Annotated[Actor, Depends(Requires(Right.OWN_CARD))]
+PICTURES: dict[str, Any] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in images.MEDIA_TYPES}
 
 
 @router.get("/members/me/rewards", responses=documented(NotFound))
@@ -75,15 +77,13 @@ async def rewards_list(
 
 
 @router.post("/rewards", status_code=201, response_model=RewardRead, responses=documented(KeyConflict))
-async def rewards_create(
-    body: RewardCreate, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def rewards_create(body: RewardCreate, actor: Keeper, session: Session, once: Once) -> Response:
     """Take a reward into the catalogue, a chapter its own; it is not offered yet."""
 
     async def create() -> RewardRead:
         return _read(await catalogue.create(session, actor, body))
 
-    return await once(session, caller=actor.subject, key=key, request=body, now=now, action=create)
+    return await once(body, create)
 
 
 @router.get("/rewards/{reward_id}", responses=documented(NotFound))
@@ -104,6 +104,32 @@ async def rewards_update(
     return _read(changed)
 
 
+@router.post(
+    "/rewards/{reward_id}/images", status_code=201,
+    responses=documented(NotFound, PayloadTooLarge, UnsupportedMediaType),
+    openapi_extra={"requestBody": {"required": True, "content": PICTURES}},
+)  # fmt: skip
+async def rewards_add_image(
+    reward_id: UUID, request: Request, actor: Keeper, session: Session, settings: Config, now: Now, response: Response
+) -> RewardRead:
+    """Upload a picture, which comes last among `image_urls`; left out there by a change, it is gone."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    content = await images.received(request.stream(), media_type, settings.document_max_mib)
+    changed = await catalogue.add_image(session, actor, reward_id, media_type, content, now=now)
+    response.headers["ETag"] = etag(changed.version)
+    return _read(changed)
+
+
+@router.get(
+    "/rewards/{reward_id}/images/{image_id}", response_class=Response,
+    responses=documented(NotFound) | {200: {"content": PICTURES}},
+)  # fmt: skip
+async def rewards_image(reward_id: UUID, image_id: UUID, actor: Viewer, session: Session) -> Response:
+    """One picture, for who may see the reward."""
+    found = await images.image(session, actor, reward_id, image_id)
+    return Response(found.content, media_type=found.media_type, headers={"Content-Disposition": "attachment"})
+
+
 @router.get("/rewards/{reward_id}/movements", responses=documented(NotFound))
 async def rewards_movements(
     reward_id: UUID, actor: StockReader, session: Session, limit: Limit = 50, cursor: Cursor = None
@@ -120,16 +146,14 @@ async def rewards_movements(
     responses=documented(NotFound, RewardShort, KeyConflict),
 )  # fmt: skip
 async def rewards_change_stock(
-    reward_id: UUID, body: RewardStockChange, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
+    reward_id: UUID, body: RewardStockChange, actor: Keeper, session: Session, now: Now, once: Once
 ) -> Response:
     """Book what came in, or (negative) is written off; never more than is left."""
 
     async def change() -> RewardRead:
         return _read(await catalogue.change_stock(session, actor, reward_id, body, now=now))
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=change, target=str(reward_id)
-    )
+    return await once(body, change)
 
 
 @router.post(
@@ -137,16 +161,14 @@ async def rewards_change_stock(
     responses=documented(NotFound, KeyConflict),
 )  # fmt: skip
 async def rewards_upload_codes(
-    reward_id: UUID, body: CodesUpload, actor: Keeper, session: Session, now: Now, key: OptionalKey = None
+    reward_id: UUID, body: CodesUpload, actor: Keeper, session: Session, now: Now, once: Once
 ) -> Response:
     """Put codes into a reward's pool; each is given to one member, once."""
 
     async def upload() -> CodesUploaded:
         return await catalogue.upload_codes(session, actor, reward_id, body, now=now)
 
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, action=upload, target=str(reward_id)
-    )
+    return await once(body, upload)
 
 
 @router.post(
@@ -155,7 +177,7 @@ async def rewards_upload_codes(
 )  # fmt: skip
 async def rewards_use_code(
     reward_id: UUID, body: CodeUse, actor: Counter, session: Session, db: Db, guard: GuardInUse, now: Now,
-    key: OptionalKey = None,
+    once: Once,
 ) -> Response:  # fmt: skip
     """Take a code that a member shows, once; codes that nobody was given count as look-ups that found nobody."""
     await guard.look_up(db.pool, actor, now)
@@ -165,9 +187,7 @@ async def rewards_use_code(
         return CodeUseRead.model_validate(used, from_attributes=True)
 
     try:
-        return await once(
-            session, caller=actor.subject, key=key, request=body, now=now, action=use, target=str(reward_id)
-        )
+        return await once(body, use)
     except NotFound:
         await guard.miss(db.pool, actor, now)
         raise

@@ -16,8 +16,8 @@ SomePoints = Annotated[int, Field(ge=1, le=100_000_000)]
 FenPerPoint = Annotated[int, Field(ge=1, le=10_000, description="whole fen that one point is worth here")]
 Percent = Annotated[int, Field(ge=1, le=100)]
 ImageUrl = Annotated[
-    str, StringConstraints(pattern=r"^https://[^\s\x00-\x1f\x7f]+$", max_length=500),
-    Field(examples=["https://static.club.example/cup.jpg"]),
+    str, StringConstraints(pattern=r"^(https://|/api/v1/rewards/)[^\s\x00-\x1f\x7f]+$", max_length=500),
+    Field(examples=["https://static.club.example/cup.jpg"], description="of the web, or of a picture uploaded here"),
 ]  # fmt: skip
 Images = Annotated[list[ImageUrl], Field(max_length=8)]
 Code = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{4,64}$"), Field(examples=["TEA-7Q2M-9KXD"])]

@@ -21,8 +21,9 @@ from app.points import ledger
 from app.points.confirmation import Confirm
 from app.points.ledger import Request
 from app.points.problems import WalletClosed
-from app.rewards import catalogue
+from app.rewards import bills_queries, catalogue
 from app.rewards import orders_queries as queries
+from app.rewards.bills import BillShare
 from app.rewards.catalogue_models import Reward
 from app.rewards.catalogue_queries import customer as customer_of
 from app.rewards.catalogue_queries import open_to
@@ -49,11 +50,12 @@ class Life(NamedTuple):
 
 async def place(
     session: AsyncSession, actor: Actor, member_id: UUID, body: RewardOrderCreate, confirm: Confirm, *, life: Life,
-    now: datetime,
+    share: BillShare | None, now: datetime,
 ) -> Ordered:  # fmt: skip
     """Hold a member's points and reserve the stock; what is given at once and owes no money goes through at once.
 
-    Nothing is written before the ledger has agreed, so that a wrong code can be counted and all else refused.
+    Nothing is written before the ledger has agreed, so that a wrong code can be counted and all else refused. `share`
+    is headquarters' of a whole bill, if it set one.
 
     Raises:
         NotFound: there is no such member or reward for the actor.
@@ -65,11 +67,11 @@ async def place(
     await unrestricted(session)
     bill = body.bill if isinstance(body, CounterOrderCreate) else None
     if bill and actor.dealer_code:
-        await queries.lock_bill(session, actor.dealer_code, bill.order_no)
+        await bills_queries.lock_bill(await raw(session), actor.dealer_code, bill.order_no)
     reward = await _orderable(session, actor, body.reward_id)
     tier = await _require_for(session, actor, reward, member_id, now)
     await _require_allowance(session, reward, member_id, body.quantity)
-    split = await _split(session, actor, reward, body, bill, tier)
+    split = await _split(session, actor, reward, body, bill, tier, share)
     order = RewardOrder(
         id=new_id(), reward_id=reward.id, member_id=member_id, wallet_id=member_id, quantity=body.quantity, tier=tier,
         dealer_code=_served_at(actor, reward), points=split.points, money_fen=split.money_fen,
@@ -121,12 +123,13 @@ async def _require_allowance(session: AsyncSession, reward: Reward, member_id: U
 
 
 async def _split(
-    session: AsyncSession, actor: Actor, reward: Reward, body: RewardOrderCreate, bill: Bill | None, tier: str | None
-) -> Split:
+    session: AsyncSession, actor: Actor, reward: Reward, body: RewardOrderCreate, bill: Bill | None, tier: str | None,
+    share: BillShare | None,
+) -> Split:  # fmt: skip
     if body.delivery is not None and reward.kind not in SHIPPED_KINDS:
         raise InvalidPayload.at("/delivery", "not_for_this_reward")
     if reward.kind == RewardKind.SERVICE:
-        return await _share_of(session, actor, reward, body, bill)
+        return await _share_of(session, actor, reward, body, bill, share)
     if bill is not None:
         raise InvalidPayload.at("/bill", "not_for_this_reward")
     price = price_for(reward.prices, tier)
@@ -139,8 +142,9 @@ async def _split(
 
 
 async def _share_of(
-    session: AsyncSession, actor: Actor, reward: Reward, body: RewardOrderCreate, bill: Bill | None
-) -> Split:
+    session: AsyncSession, actor: Actor, reward: Reward, body: RewardOrderCreate, bill: Bill | None,
+    share: BillShare | None,
+) -> Split:  # fmt: skip
     """As many points as the member chose, of a repair order; the rest of it is money, to the fen."""
     if actor.dealer_code is None:
         raise InvalidPayload.at("/reward_id", "at_the_counter")
@@ -149,12 +153,13 @@ async def _share_of(
         raise InvalidPayload.at(pointer, "missing" if pointer != "/quantity" else "not_for_this_reward")
     assert reward.max_share_percent is not None
     assert reward.fen_per_point is not None
-    paid = await queries.paid_of(session, actor.dealer_code, bill.order_no, reward.id)
-    share = share_fen(bill.by_part(), reward.covers, reward.max_share_percent)
-    open_fen = bill.total_fen - paid.in_all_fen
-    most = max(0, min(share - paid.by_reward_fen, open_fen)) // reward.fen_per_point
+    paid = await bills_queries.paid_of(await raw(session), actor.dealer_code, bill.order_no, reward.id)
+    own_fen = share_fen(bill.by_part(), reward.covers, reward.max_share_percent) - paid.by_reward_fen
+    whole_fen = (bill.total_fen if share is None else share.fen(bill.total_fen)) - paid.in_all_fen
+    most = max(0, min(own_fen, whole_fen)) // reward.fen_per_point
     if body.points > most:
-        raise PointsChoice(least=1, most=most)
+        raise PointsChoice(least=min(1, most), most=most)
+    open_fen = bill.total_fen - paid.in_all_fen
     return Split(body.points, open_fen - body.points * reward.fen_per_point, open_fen)
 
 
@@ -301,7 +306,7 @@ async def cancel(
     ordered = await _step(session, actor, order_id, OrderStatus.CANCELLED)
     order, reward = ordered
     if order.status == OrderStatus.HELD:
-        await _release(session, order, actor.subject, now)
+        await _give_up(session, actor, order, reason, grace, now)
         reward.reserved -= order.quantity
     elif actor.role is Role.MEMBER:
         raise WrongStatus(current=order.status, allowed=(OrderStatus.HELD,))
@@ -310,6 +315,19 @@ async def cancel(
         reward.issued -= order.quantity
     await _end(session, order, OrderStatus.CANCELLED, actor.subject, now, reason)
     return ordered
+
+
+async def _give_up(
+    session: AsyncSession, actor: Actor, order: RewardOrder, reason: str, grace: timedelta, now: datetime
+) -> None:
+    """Give held points back. What lapsed meanwhile would end with its hold; it is refunded but to who gave up."""
+    is_theirs = actor.role is Role.MEMBER or order.held_until <= now
+    if is_theirs or not await queries.has_lapsed(await raw(session), order.wallet_id, order.hold_no, china_date(now)):
+        await _release(session, order, actor.subject, now)
+        return
+    await _capture(session, order, actor.subject, now)
+    order.confirmed_by, order.confirmed_at = actor.subject, now
+    await _refund(session, order, actor.subject, reason, grace, now)
 
 
 async def take_back(

@@ -1,7 +1,7 @@
 """The SQL of orders of rewards, and the one condition on which orders an actor may see."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,9 +11,10 @@ from sqlmodel import col
 
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach
-from app.core.db import Connection
+from app.core.db import Connection, raw
 from app.members import queries as members
 from app.members.models import Member
+from app.rewards.bills_queries import lock_bill
 from app.rewards.catalogue_models import Reward
 from app.rewards.orders_models import RewardOrder
 from app.rewards.orders_rules import GONE, OrderStatus
@@ -67,7 +68,7 @@ async def locked(session: AsyncSession, order_id: UUID, *conditions: ColumnEleme
         dealer_code, order_no = row
         assert dealer_code is not None
         assert order_no is not None
-        await lock_bill(session, dealer_code, order_no)
+        await lock_bill(await raw(session), dealer_code, order_no)
     query = select(RewardOrder).where(col(RewardOrder.id) == order_id, *conditions).with_for_update(of=RewardOrder)
     found: RewardOrder | None = await session.scalar(query.execution_options(populate_existing=True))
     return found
@@ -80,12 +81,6 @@ async def taken(session: AsyncSession, reward_id: UUID, member_id: UUID) -> int:
         col(RewardOrder.status).not_in(GONE),
     )  # fmt: skip
     return int((await session.execute(query)).scalar_one() or 0)
-
-
-async def lock_bill(session: AsyncSession, dealer_code: str, order_no: str) -> None:
-    """Until commit no other order that pays a repair order is placed, or taken a step further."""
-    document = func.hashtextextended(f"reward:{dealer_code}:{order_no}", 0)
-    await session.execute(select(func.pg_advisory_xact_lock(document)))
 
 
 async def reopen_bill(session: AsyncSession, gone: RewardOrder) -> None:
@@ -102,25 +97,6 @@ async def reopen_bill(session: AsyncSession, gone: RewardOrder) -> None:
     await session.execute(more.execution_options(synchronize_session=False))
 
 
-class PaidAlready(NamedTuple):
-    """What points pay of a repair order already, in fen: by one reward, and by all."""
-
-    by_reward_fen: int
-    in_all_fen: int
-
-
-async def paid_of(session: AsyncSession, dealer_code: str, order_no: str, reward_id: UUID) -> PaidAlready:
-    """What orders pay of a repair order, which is locked."""
-    paid = col(RewardOrder.bill_fen) - col(RewardOrder.money_fen)
-    of_reward = func.sum(paid).filter(col(RewardOrder.reward_id) == reward_id)
-    query = select(of_reward, func.sum(paid)).where(
-        col(RewardOrder.dealer_code) == dealer_code, col(RewardOrder.order_no) == order_no,
-        col(RewardOrder.status).not_in(GONE),
-    )  # fmt: skip
-    row = (await session.execute(query)).one()
-    return PaidAlready(int(row[0] or 0), int(row[1] or 0))
-
-
 async def lapsed(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
     """Held orders whose time has run out, oldest first: the ledger captures their holds no more, and releases them."""
     query = select(col(RewardOrder.id)).where(
@@ -133,3 +109,12 @@ async def is_an_orders(connection: Connection, wallet_id: UUID, posting_no: int)
     """Whether a posting is the hold or the capture of an order, whose steps alone resolve it."""
     query = "SELECT EXISTS (SELECT FROM reward_order WHERE wallet_id = $1 AND (hold_no = $2 OR capture_no = $2))"
     return bool(await connection.fetchval(query, wallet_id, posting_no))
+
+
+async def has_lapsed(connection: Connection, wallet_id: UUID, hold_no: int, today: date) -> bool:
+    """Whether some of the points of a hold could be spent until some day before only."""
+    query = """
+        SELECT EXISTS (
+          SELECT FROM ledger.movement m JOIN ledger.lot l ON l.member_id = m.member_id AND l.lot_no = m.lot_no
+           WHERE m.member_id = $1 AND m.posting_no = $2 AND l.expires_on < $3)"""
+    return bool(await connection.fetchval(query, wallet_id, hold_no, today))

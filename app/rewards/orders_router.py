@@ -32,6 +32,7 @@ from app.points import problems
 from app.points.confirmation import SIGNED_IN, Confirm
 from app.rewards import catalogue_queries, orders
 from app.rewards import orders_queries as queries
+from app.rewards.bills import BillShare
 from app.rewards.orders import Life
 from app.rewards.orders_models import RewardOrder
 from app.rewards.orders_queries import Ordered
@@ -111,7 +112,9 @@ async def _placed(
     async with errand.db.session() as session:
 
         async def place() -> RewardOrderRead:
-            ordered = await orders.place(session, errand.actor, member_id, body, confirm, life=life, now=errand.now)
+            ordered = await orders.place(
+                session, errand.actor, member_id, body, confirm, life=life, share=BillShare.of(settings), now=errand.now
+            )
             return await _single(session, errand.actor, ordered)
 
         try:

@@ -16,8 +16,10 @@ from app.points import ledger, problems
 from app.points.answers import posting_response, request_of
 from app.points.ledger import Posting
 from app.rewards import service
+from app.rewards.bills import BillShare
 from app.rewards.codes import Codes
 from app.rewards.guard import Guard
+from app.rewards.problems import PointsChoice
 from app.rewards.schemas import (
     CaptureCreate,
     CodeRequest,
@@ -41,7 +43,7 @@ PostingNo = Annotated[int, Path(ge=1, lt=1 << 63)]
 POSTED = documented(NotFound, KeyConflict, problems.WalletClosed) | {201: {"model": RedemptionRead}}
 CONFIRMED = documented(
     NotFound, KeyConflict, problems.WalletClosed, problems.InsufficientPoints, problems.ConfirmationRequired,
-    problems.ConfirmationWrong, problems.ConfirmationLocked,
+    problems.ConfirmationWrong, problems.ConfirmationLocked, PointsChoice,
 ) | {201: {"model": RedemptionRead}}  # fmt: skip
 
 
@@ -88,14 +90,16 @@ async def counter_lookup(body: CounterLookup, actor: Staff, db: Db, guard: Guard
     responses=CONFIRMED | {200: {"model": RehearsalRead, "description": "the dry run's answer; nothing was posted"}},
 )
 async def redemptions_redeem(
-    body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, guard: GuardInUse, dry_run: DryRun = False
-) -> Response:
+    body: RedemptionCreate, errand: CounterErrand, codes: CodesInUse, guard: GuardInUse, settings: Config,
+    dry_run: DryRun = False,
+) -> Response:  # fmt: skip
     """Spend a member's points on a repair order at once, earliest expiry first.
 
     A dry run needs no code. An account whose codes were wrong 20 times is refused for the rest of the hour.
     """
     request = request_of(errand, body, apart_from={"code"})
-    posting = await service.redeem(errand.db, guard, errand.actor, body, codes, request, dry_run=dry_run)
+    share = BillShare.of(settings)
+    posting = await service.redeem(errand.db, guard, errand.actor, body, codes, request, share=share, dry_run=dry_run)
     return _answer(errand.actor, posting, dry_run=dry_run)
 
 
@@ -123,8 +127,10 @@ async def holds_create(
 ) -> Response:
     """Set points aside for a repair order until it is captured, released or too old."""
     request = request_of(errand, body, apart_from={"code"})
-    life = timedelta(minutes=settings.hold_minutes)
-    posting = await service.hold(errand.db, guard, errand.actor, body, codes, request, life=life)
+    posting = await service.hold(
+        errand.db, guard, errand.actor, body, codes, request, share=BillShare.of(settings),
+        life=timedelta(minutes=settings.hold_minutes),
+    )  # fmt: skip
     return _answer(errand.actor, posting)
 
 

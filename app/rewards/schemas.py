@@ -22,6 +22,9 @@ class RedemptionCreate(Input):
     points: Points
     order_no: str = Field(min_length=1, max_length=64, description="the repair order it pays")
     dealer_code: str | None = Field(default=None, description="programs name the dealer; staff redeem at their own")
+    bill_fen: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        default=None, description="the whole bill; needed where headquarters lets points pay no more than a share of it"
+    )
     code: OneTimeCode | None = Field(default=None, description="the member's one-time code; staff need it")
 
 

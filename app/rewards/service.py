@@ -25,7 +25,8 @@ from app.points import ledger
 from app.points import queries as points
 from app.points.ledger import Code, Posting, Request
 from app.points.problems import WalletClosed
-from app.rewards import orders
+from app.rewards import bills, orders
+from app.rewards.bills import BillShare
 from app.rewards.codes import SMS_LIFE, Codes
 from app.rewards.guard import Guard
 from app.rewards.orders_queries import is_an_orders
@@ -68,34 +69,48 @@ async def at_counter(db: Database, guard: Guard, actor: Actor, by: CounterLookup
 
 
 async def redeem(
-    db: Database, guard: Guard, actor: Actor, order: RedemptionCreate, codes: Codes, request: Request, *, dry_run: bool
-) -> Posting:
+    db: Database, guard: Guard, actor: Actor, order: RedemptionCreate, codes: Codes, request: Request, *,
+    share: BillShare | None, dry_run: bool,
+) -> Posting:  # fmt: skip
     """Spend a member's points on a repair order at once. A dry run needs no code: staff see no more than at a look-up.
 
-    Raises: what `ledger.redeem` and `Guard.guessing` raise.
+    Raises: what `ledger.redeem`, `Guard.guessing` and, with a `share`, `bills.pay` raise.
     """
     place = await _place(db, actor, order)
-    async with _judged(db, guard, actor, request.now), rehearsal(db.pool, dry_run) as connection:
+
+    async def post(connection: Connection) -> Posting:
         return await ledger.redeem(
             connection, order.member_id, order.points, place=place, cause=cause(place, order.order_no), request=request,
             confirm=_must_confirm(actor) and not dry_run, code=_code(codes, order, request.now),
         )  # fmt: skip
 
+    async with _judged(db, guard, actor, request.now):
+        if share is not None:
+            return await bills.pay(db, share, place, order, post, dry_run=dry_run)
+        async with rehearsal(db.pool, dry_run) as connection:
+            return await post(connection)
+
 
 async def hold(
     db: Database, guard: Guard, actor: Actor, order: RedemptionCreate, codes: Codes, request: Request, *,
-    life: timedelta,
+    share: BillShare | None, life: timedelta,
 ) -> Posting:  # fmt: skip
     """Set a member's points aside for a repair order while it is open.
 
-    Raises: what `ledger.hold` and `Guard.guessing` raise.
+    Raises: what `ledger.hold`, `Guard.guessing` and, with a `share`, `bills.pay` raise.
     """
     place = await _place(db, actor, order)
-    async with _judged(db, guard, actor, request.now):
+
+    async def post(connection: Connection) -> Posting:
         return await ledger.hold(
-            db.pool, order.member_id, order.points, place=place, cause=cause(place, order.order_no), request=request,
+            connection, order.member_id, order.points, place=place, cause=cause(place, order.order_no), request=request,
             until=request.now + life, confirm=_must_confirm(actor), code=_code(codes, order, request.now),
         )  # fmt: skip
+
+    async with _judged(db, guard, actor, request.now):
+        if share is not None:
+            return await bills.pay(db, share, place, order, post, dry_run=False)
+        return await post(db.pool)
 
 
 def _judged(db: Database, guard: Guard, actor: Actor, now: datetime) -> AbstractAsyncContextManager[None]:

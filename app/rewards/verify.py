@@ -19,6 +19,7 @@ STOCK_IS_MOVEMENTS = sql_check(
     """,
 )
 
+# one that is cancelled while it is held may be captured and refunded at that moment
 CODES_ARE_GIVEN_ONCE = sql_check(
     "rewards-codes",
     "an order that gave codes gave as many as it ordered, of its own reward, and a pool holds all that are left",
@@ -26,7 +27,8 @@ CODES_ARE_GIVEN_ONCE = sql_check(
     SELECT format('order %s: %s ordered, %s codes', o.id, o.quantity, c.codes)
       FROM reward_order o JOIN reward r ON r.id = o.reward_id
      CROSS JOIN LATERAL (SELECT count(*) AS codes FROM reward_code WHERE order_id = o.id AND reward_id = r.id) c
-     WHERE r.codes IS NOT NULL AND c.codes <> CASE WHEN o.confirmed_at IS NULL THEN 0 ELSE o.quantity END
+     WHERE r.codes IS NOT NULL
+       AND c.codes <> CASE WHEN o.confirmed_at IS NULL OR o.confirmed_at = o.ended_at THEN 0 ELSE o.quantity END
     UNION ALL
     SELECT format('reward %s: %s free codes, stock %s issued %s', r.id, c.free, r.stock, r.issued)
       FROM reward r
@@ -60,4 +62,16 @@ ORDERS_ARE_POSTINGS = sql_check(
     """,
 )
 
-CHECKS = (STOCK_IS_MOVEMENTS, CODES_ARE_GIVEN_ONCE, ORDERS_ARE_POSTINGS)
+BILLS_ARE_PAID_BY_POSTINGS = sql_check(
+    "rewards-bills",
+    "what counts as paid on a bill is a redemption or hold in the ledger, for this repair order of this dealer",
+    """
+    SELECT format('bill %s of %s: posting %s of %s', b.order_no, b.dealer_code, b.posting_no, b.wallet_id)
+      FROM bill_payment b
+      LEFT JOIN ledger.posting p ON p.member_id = b.wallet_id AND p.posting_no = b.posting_no
+     WHERE p.kind IS NULL OR p.kind NOT IN ('redeem', 'hold')
+        OR p.cause <> format('repair_order:%s:%s', b.dealer_code, b.order_no)
+    """,
+)
+
+CHECKS = (STOCK_IS_MOVEMENTS, CODES_ARE_GIVEN_ONCE, ORDERS_ARE_POSTINGS, BILLS_ARE_PAID_BY_POSTINGS)

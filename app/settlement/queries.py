@@ -200,7 +200,10 @@ async def stored_lines(connection: Connection, period: date) -> list[Line]:
             WHERE s.period = $1 ORDER BY s.dealer_code COLLATE "C", l.line_no""",
         period,
     )
-    return [Line(*row) for row in rows]
+    return [
+        Line(dealer, line_no, Direction(direction), Basis(basis), *rest)
+        for dealer, line_no, direction, basis, *rest in rows
+    ]
 
 
 # --- what verification compares ---

@@ -17,13 +17,12 @@ from app.core.http import (
     Format,
     Limit,
     Now,
-    OptionalKey,
+    Once,
     Postings,
     Requires,
     Session,
     documented,
 )
-from app.core.idempotency import once
 from app.core.paging import Page
 from app.core.problems import Forbidden, KeyConflict, NotFound, WrongStatus
 from app.core.schemas import Month
@@ -89,14 +88,9 @@ async def contracts_list(
     response_model=ContractRead,
     responses=documented(ContractTooEarly, ContractExists, KeyConflict),
 )
-async def contracts_add(
-    body: ContractCreate, actor: Contractor, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def contracts_add(body: ContractCreate, actor: Contractor, session: Session, once: Once) -> Response:
     """Put terms in force from a day on, for one dealer or for all without their own."""
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now,
-        action=lambda: service.add_contract(session, body),
-    )  # fmt: skip
+    return await once(body, lambda: service.add_contract(session, body))
 
 
 # --- months ---
@@ -165,14 +159,9 @@ async def statements_read(
     response_model=StatementRead,
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )
-async def statements_confirm(
-    statement_id: UUID, actor: Clerk, session: Session, now: Now, key: OptionalKey = None
-) -> Response:
+async def statements_confirm(statement_id: UUID, actor: Clerk, session: Session, now: Now, once: Once) -> Response:
     """Agree to a statement. Silence past `confirm_by` confirms nothing: that is the contract's matter."""
-    return await once(
-        session, caller=actor.subject, key=key, request=Confirmation(), now=now, target=str(statement_id), status=200,
-        action=lambda: service.confirm(session, actor, statement_id, now),
-    )  # fmt: skip
+    return await once(Confirmation(), lambda: service.confirm(session, actor, statement_id, now))
 
 
 @router.post(
@@ -182,13 +171,10 @@ async def statements_confirm(
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )
 async def statements_dispute(
-    statement_id: UUID, body: DisputeCreate, actor: Clerk, session: Session, now: Now, key: OptionalKey = None
+    statement_id: UUID, body: DisputeCreate, actor: Clerk, session: Session, now: Now, once: Once
 ) -> Response:
     """Object to a statement or to one of its lines."""
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, target=str(statement_id),
-        action=lambda: service.dispute(session, actor, statement_id, body, now),
-    )  # fmt: skip
+    return await once(body, lambda: service.dispute(session, actor, statement_id, body, now))
 
 
 @router.post(
@@ -197,16 +183,13 @@ async def statements_dispute(
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )
 async def disputes_answer(
-    dispute_id: UUID, body: AnswerCreate, actor: Settler, session: Session, now: Now, key: OptionalKey = None
+    dispute_id: UUID, body: AnswerCreate, actor: Settler, session: Session, now: Now, once: Once
 ) -> Response:
     """End a dispute; after the last one the statement is up for confirmation again.
 
     The statement stays as it is: money is corrected by postings of a later month.
     """
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, target=str(dispute_id), status=200,
-        action=lambda: service.answer(session, actor, dispute_id, body, now),
-    )  # fmt: skip
+    return await once(body, lambda: service.answer(session, actor, dispute_id, body, now))
 
 
 @router.post(
@@ -215,10 +198,7 @@ async def disputes_answer(
     responses=documented(NotFound, WrongStatus, KeyConflict),
 )
 async def statements_pay(
-    statement_id: UUID, body: PaymentCreate, actor: Settler, session: Session, now: Now, key: OptionalKey = None
+    statement_id: UUID, body: PaymentCreate, actor: Settler, session: Session, now: Now, once: Once
 ) -> Response:
     """Note the payment of a confirmed statement, whichever way the money went."""
-    return await once(
-        session, caller=actor.subject, key=key, request=body, now=now, target=str(statement_id), status=200,
-        action=lambda: service.pay(session, actor, statement_id, body, now),
-    )  # fmt: skip
+    return await once(body, lambda: service.pay(session, actor, statement_id, body, now))

@@ -6,7 +6,6 @@ from itertools import groupby
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit import service as audit
@@ -14,7 +13,7 @@ from app.audit.models import Action
 from app.chapters import queries as chapters
 from app.core.actors import Actor
 from app.core.clock import add_months, china_date
-from app.core.db import Connection, Database, broken_constraint, new_id, raw
+from app.core.db import Connection, Database, flush_unless, new_id, raw
 from app.core.problems import InvalidPayload, NotFound, WrongStatus
 from app.core.transitions import require_step
 from app.partners import claims
@@ -71,12 +70,7 @@ async def add_contract(session: AsyncSession, order: ContractCreate) -> Contract
         raise ContractTooEarly(earliest=add_months(sealed, 1))
     contract = Contract(**order.model_dump())
     session.add(contract)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != "uq_contract_dealer_code_valid_from":
-            raise
-        raise ContractExists from None
+    await flush_unless(session, "uq_contract_dealer_code_valid_from", ContractExists)
     return ContractRead.model_validate(contract)
 
 
@@ -122,7 +116,7 @@ async def _seal(connection: asyncpg.Connection, period: date, now: datetime) -> 
     by_dealer = _by_dealer(dealers, lines)
     statements = [_issue(dealer, period, by_dealer[dealer], days, now) for dealer in dealers]
     await queries.insert_statements(connection, statements, lines)
-    await claims.earn(connection, period, rules.funded_fen(lines), now=now)
+    await claims.close(connection, period, rules.funded_fen(lines), now=now)
     await ledger.seal_period(connection, period, rules.digest(period, lines), now=now)
 
 

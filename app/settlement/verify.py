@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from app.core.checks import Check, sql_check
+from app.partners import claims
+from app.partners.rules import commission_fen, party_of
 from app.settlement import queries, rules, service
 from app.settlement.problems import NoContract
 from app.settlement.rules import Line
@@ -49,8 +51,23 @@ async def _digests(connection: asyncpg.Connection) -> list[str]:
     ]
 
 
+async def _commissions(connection: asyncpg.Connection) -> list[str]:
+    rows: list[str] = []
+    for period in await queries.statement_digests(connection):
+        if not (earned := await claims.earned(connection, period)):
+            continue
+        funded = rules.funded_fen(await queries.stored_lines(connection, period))
+        for partner, charge, commission, percent in earned:
+            expected = funded[party_of(partner)]
+            due = commission if percent is None else commission_fen(expected, percent)
+            if (charge, commission) != (expected, due) or abs(commission) > abs(charge):
+                rows.append(f"{period:%Y-%m} {partner}: {commission} of {charge} fen, statement {due} of {expected}")
+    return rows
+
+
 CHECKS: Sequence[Check] = (
     Check("statements-recompute", "every sealed month's lines come out of the ledger again", _recompute),
+    Check("statements-commission", "agencies' commission is their share of their partners' statements", _commissions),
     Check("statements-digest", "every sealed month's statements are those its seal covers", _digests),
     sql_check(
         "statements-net-zero",

@@ -46,9 +46,8 @@ def event_of(one: Accepted, book: Book) -> Event | None:
         "event.parts_fen": order.parts_fen, "event.mileage_km": one.mileage_km or 0,
         "dealer.code": order.dealer_code, "dealer.region": book.dealers[order.dealer_code],
     }  # fmt: skip
-    document = queries.cause(order.dealer_code, order.order_no)
     return Event(
-        Trigger.REPAIR_ORDER, document, one.member_id, order.dealer_code, order.business_date, values, one.revision
+        Trigger.REPAIR_ORDER, one.cause, one.member_id, order.dealer_code, order.business_date, values, one.revision
     )
 
 
@@ -82,7 +81,7 @@ def _is_plain(rule: Rule) -> bool:
 
 def notes(kept: Sequence[Kept], accepted: Sequence[Accepted]) -> list[Rejection]:
     """A line for each order of which something waits for a person: posted it is all the same."""
-    rows = {queries.cause(*one.order[:2]): one.row for one in accepted} if kept else {}
+    rows = {one.cause: one.row for one in accepted} if kept else {}
     return [
         Rejection.of(rows[event.document], f"posted; rule {one.rule.code} waits for a person: {one.reason}")
         for event, one in kept
@@ -119,7 +118,7 @@ async def events_of(connection: asyncpg.Connection, book: Book, begin: date, end
     rows = await connection.fetch(_OF_A_TIME, begin, end, queries.DOCUMENT)
     orders = [Order(*(row[field] for field in Order._fields)) for row in rows]
     accepted = [
-        Accepted(Row(0, []), order, row["revision"], row["member_id"], None)
+        Accepted(Row(0, []), order, queries.cause(*order[:2]), row["revision"], row["member_id"], None)
         for order, row in zip(orders, rows, strict=True)
     ]
     return [event for one in accepted if (event := event_of(one, book)) is not None]

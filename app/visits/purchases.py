@@ -13,9 +13,9 @@ from uuid import UUID
 import asyncpg
 
 from app.core.clock import china_date
-from app.earning import awards
+from app.earning import awards, engine, whatif
 from app.earning.awards import Event
-from app.earning.book import book
+from app.earning.book import Book, book
 from app.earning.triggers import Trigger
 from app.points.ledger import Request
 from app.visits.delivered import FEED, award_all
@@ -37,6 +37,7 @@ SELECT d.id, d.member_id, d.dealer_code, d.delivered_on, coalesce(d.model, '') A
   FROM delivery d WHERE d.member_id IS NOT NULL"""
 _OF_CARS = f"{_PURCHASES} AND d.vin = ANY ($1)"
 _LATELY = f"{_PURCHASES} AND d.delivered_on >= $1"
+_OF_A_TIME = f"{_LATELY} AND d.delivered_on < $3"
 _CANCELLED = "SELECT id FROM cancelled_delivery WHERE vin = ANY ($1) ORDER BY id"
 
 
@@ -69,6 +70,16 @@ async def _award(connection: asyncpg.Connection, query: str, which: object, now:
         purchases = [Purchase(*row) for row in await connection.fetch(query, which, TRADE_IN_DAYS)]
         for trigger in triggers:
             await award_all(connection, list(_events(trigger, purchases)), now)
+
+
+def source(trigger: Trigger) -> whatif.Source:
+    """A trigger's events of a time: what draft rules are tried on."""
+
+    async def events_of(connection: asyncpg.Connection, book: Book, begin: date, end: date) -> list[engine.Event]:
+        rows = await connection.fetch(_OF_A_TIME, begin, TRADE_IN_DAYS, end)
+        return [event.typed(book) for event in _events(trigger, [Purchase(*row) for row in rows])]
+
+    return events_of
 
 
 def _events(trigger: Trigger, purchases: Sequence[Purchase]) -> Iterator[Event]:

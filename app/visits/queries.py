@@ -1,6 +1,6 @@
 """The SQL of repair orders: raw asyncpg a chunk at a time, sessions to read; and who may see which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from operator import itemgetter
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Known(NamedTuple):
     revisions: tuple[Order, ...]
 
 
-async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[str, list[Owner]]:
+async def owners(connection: asyncpg.Connection, vins: Collection[str]) -> dict[str, list[Owner]]:
     """Who owns or owned these vehicles, oldest first; a known vehicle that nobody did has an empty list."""
     rows = await connection.fetch(
         """SELECT v.vin, m.id, m.status = 'active', o.since, o.until FROM vehicle v
@@ -62,17 +62,23 @@ async def owners(connection: asyncpg.Connection, vins: Sequence[str]) -> dict[st
     return by_vin
 
 
+# texts travel joined, since asyncpg looks at each of an array; and each order is looked up by itself, since a plan made
+# for thousands at once reads all there are
+_KNOWN = r"""
+SELECT o.*, o.cancelled_at IS NULL AND (o.points = 0 OR (
+         SELECT true FROM ledger.lot l
+          WHERE l.document = $3 || ':' || o.dealer_code || ':' || o.order_no AND l.is_live LIMIT 1) IS NOT NULL) stands
+  FROM (SELECT DISTINCT dealer_code, order_no
+          FROM unnest(string_to_array($1, E'\n'), string_to_array($2, E'\n')) d (dealer_code, order_no)) d,
+       LATERAL (SELECT * FROM repair_order o
+                 WHERE o.dealer_code = d.dealer_code AND o.order_no = d.order_no OFFSET 0) o
+ ORDER BY o.dealer_code, o.order_no, o.revision"""
+
+
 async def known_orders(connection: Connection, documents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
     """The accepted orders among these documents. One that was cancelled, or its earning reversed, stands no longer."""
-    rows = await connection.fetch(
-        """SELECT DISTINCT o.*, o.cancelled_at IS NULL AND (o.points = 0 OR EXISTS (
-                    SELECT FROM ledger.lot l
-                     WHERE l.document = $3 || ':' || o.dealer_code || ':' || o.order_no AND l.is_live)) AS stands
-             FROM unnest($1::text[], $2::text[]) AS d (dealer_code, order_no)
-             JOIN repair_order o ON o.dealer_code = d.dealer_code AND o.order_no = d.order_no
-            ORDER BY o.dealer_code, o.order_no, o.revision""",
-        [dealer for dealer, _ in documents], [number for _, number in documents], DOCUMENT,
-    )  # fmt: skip
+    dealers, numbers = "\n".join(dealer for dealer, _ in documents), "\n".join(number for _, number in documents)
+    rows = await connection.fetch(_KNOWN, dealers, numbers, DOCUMENT)
     known: dict[tuple[str, str], Known] = {}
     for row in rows:
         order = Order(*(row[field] for field in Order._fields))
@@ -87,6 +93,7 @@ class Accepted(NamedTuple):
 
     row: Row
     order: Order
+    cause: str
     revision: int
     member_id: UUID | None
     mileage_km: int | None
@@ -109,8 +116,8 @@ async def insert_orders(
     """Add orders, and what each earned by its cause; raises UniqueViolationError when another import was first."""
     # in key order, so that two imports of one file wait for each other instead of locking crosswise
     records = [
-        (*order, revision, member_id, *earned.get(cause(order.dealer_code, order.order_no), _NOTHING), now)
-        for _, order, revision, member_id, _ in sorted(accepted, key=itemgetter(1))
+        (*order, revision, member_id, *earned.get(cause, _NOTHING), now)
+        for _, order, cause, revision, member_id, _ in sorted(accepted, key=itemgetter(1))
     ]
     columns = [*Order._fields, "revision", "member_id", *Earned._fields, "received_at"]
     await insert_rows(connection, "repair_order", columns, records)

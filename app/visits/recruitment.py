@@ -10,8 +10,8 @@ from app.chapters import queries as chapters
 from app.chapters.models import Chapter
 from app.core.actors import Actor
 from app.core.clock import china_date, month_of
-from app.core.editing import require_version
-from app.core.problems import InvalidPayload, NotFound, PreconditionFailed, WrongStatus
+from app.core.editing import change, edit, require_version
+from app.core.problems import InvalidPayload, NotFound, WrongStatus
 from app.members.problems import NoChapter
 from app.visits import deliveries_queries as queries
 from app.visits.deliveries_models import Delivery, RecruitmentPlan
@@ -49,9 +49,7 @@ async def correct(
     changes = body.model_dump(exclude_unset=True)
     if _OWNER & changes.keys():
         _correct_owner(found, changes)
-    for name, value in changes.items():
-        setattr(found, name, value)
-    found.version += 1
+    change(found, changes)
     await session.flush()
     await queries.rematch(session, found.vin)
     await session.refresh(found)
@@ -82,9 +80,8 @@ async def close(session: AsyncSession, actor: Actor, delivery_id: UUID, body: Cl
     if body.reason is MissReason.OTHER and body.note is None:
         raise InvalidPayload.at("/note", "missing")
     found = await _miss(session, actor, delivery_id, "open")
-    found.miss_reason, found.miss_note = body.reason, body.note
-    found.closed_at, found.closed_by = now, actor.subject
-    found.version += 1
+    why = {"miss_reason": body.reason, "miss_note": body.note}
+    change(found, why | {"closed_at": now, "closed_by": actor.subject})
     await session.flush()
     return found
 
@@ -98,8 +95,7 @@ async def reopen(session: AsyncSession, actor: Actor, delivery_id: UUID) -> Deli
         WrongStatus: it is open.
     """
     found = await _miss(session, actor, delivery_id, "closed")
-    found.miss_reason = found.miss_note = found.closed_at = found.closed_by = None
-    found.version += 1
+    change(found, dict.fromkeys(("miss_reason", "miss_note", "closed_at", "closed_by")))
     await session.flush()
     return found
 
@@ -147,14 +143,9 @@ async def set_plan(
         raise MonthOver
     # one at a time: two who set it first are told apart
     await session.get(Chapter, dealer_code, with_for_update=True)
-    found = await session.get(RecruitmentPlan, (month, dealer_code), populate_existing=True)
-    if version != (found.version if found else 0):
-        raise PreconditionFailed
-    if found is None:
-        found = RecruitmentPlan(month=month, dealer_code=dealer_code, target=target)
-        session.add(found)
-    else:
-        found.target = target
-        found.version += 1
+    known = await session.get(RecruitmentPlan, (month, dealer_code), populate_existing=True)
+    found = known or RecruitmentPlan(month=month, dealer_code=dealer_code, target=target, version=0)
+    edit(found, {"target": target}, version)
+    session.add(found)
     await session.flush()
     return found

@@ -20,7 +20,7 @@ from app.core.http import (
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
 from app.core.paging import Page, decode_cursor, paged
@@ -134,7 +134,7 @@ async def recruitment_plan_get(
 ) -> PlanRead:
     """A chapter's plan of a month; version 0 while there is none."""
     plan = await recruitment.plan(session, actor, dealer_code, period)
-    return _tagged(response, _read(dealer_code, period, plan))
+    return tagged(response, _read(dealer_code, period, plan))
 
 
 @router.put("/plan/{period}/{dealer_code}", responses=documented(NotFound, NoChapter, MonthOver, PreconditionFailed))
@@ -152,17 +152,12 @@ async def recruitment_plan_set(
     plan = await recruitment.set_plan(
         session, actor, dealer_code, period, body.target, version=version_of(if_match), now=now
     )
-    return _tagged(response, _read(dealer_code, period, plan))
+    return tagged(response, _read(dealer_code, period, plan))
 
 
 def _read(dealer_code: str, month: date, plan: RecruitmentPlan | None) -> PlanRead:
     target, version = (plan.target, plan.version) if plan else (None, 0)
     return PlanRead(dealer_code=dealer_code, month=month, target=target, version=version)
-
-
-def _tagged(response: Response, plan: PlanRead) -> PlanRead:
-    response.headers["ETag"] = etag(plan.version)
-    return plan
 
 
 # --- who recruits, who waits ---

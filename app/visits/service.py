@@ -178,7 +178,7 @@ class _Books:
         """Match a chunk; `in_flight` are chunks still being written, whose orders the database may not show yet."""
         documents = [order[:2] for _, order in judged.orders]
         async with self.db.connection() as connection:
-            owners = await queries.owners(connection, [order.vin for _, order in judged.orders])
+            owners = await queries.owners(connection, {order.vin for _, order in judged.orders})
             known = await queries.known_orders(connection, documents)
         for sent, _ in in_flight:
             # a dry run's orders never come to stand in the database: all of them are carried along
@@ -259,8 +259,8 @@ class _Books:
     async def _note_mileages(self, connection: asyncpg.Connection, accepted: Sequence[Accepted]) -> None:
         # last of all: from here on the cars are locked, and no chunk waits for one that has locked some
         read = [
-            WorkshopReading(order.vin, km, order.business_date, f"{queries.cause(*order[:2])}#{revision}")
-            for _, order, revision, _, km in accepted
+            WorkshopReading(order.vin, km, order.business_date, f"{cause}#{revision}")
+            for _, order, cause, revision, _, km in accepted
             if km is not None
         ]
         if read:
@@ -268,11 +268,11 @@ class _Books:
 
 
 def _accept(row: Row, order: Order, revision: int, owners: Iterable[Owner]) -> Accepted:
-    on, km = order.business_date, mileage_km(row.cells)
+    on, km, cause = order.business_date, mileage_km(row.cells), queries.cause(order.dealer_code, order.order_no)
     for member_id, is_active, since, until in owners:
         if since <= on and (until is None or on <= until):
-            return Accepted(row, order, revision, member_id if is_active else None, km)
-    return Accepted(row, order, revision, None, km)
+            return Accepted(row, order, cause, revision, member_id if is_active else None, km)
+    return Accepted(row, order, cause, revision, None, km)
 
 
 async def _landed(before: Iterable[Flight]) -> None:

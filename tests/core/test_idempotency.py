@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from hashlib import sha256
 
+import httpx
 import pytest
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from app.core.idempotency import KEPT, forget, once
 from app.core.problems import KeyConflict, NotFound
 from app.core.vault import Vault, fresh_key
 from tests.now import NOW
+from tests.shop import Shop, problem
 
 
 class Ask(BaseModel):
@@ -124,3 +126,42 @@ async def test_a_retry_outlives_a_new_data_key(dsn: str):
         async with Database.open(dsn, vault=vault) as database:
             assert (await counter.ask(database, 1, "between keys")).status_code == 201
     assert counter.calls == 1
+
+
+# --- as routes use it ---
+
+
+async def appointed(shop: Shop, dealer: str, key: str | None) -> httpx.Response:
+    body = {"office": "activities", "name": "李", "since": str(NOW.date())}
+    return await shop.api.call("POST", f"/dealers/{dealer}/chapter/officers", shop.hq, json=body, key=key)
+
+
+async def test_a_route_answers_a_retry_as_it_did_first(shop: Shop):
+    first, again, unkeyed = [await appointed(shop, "BJ001", key) for key in ("once", "once", None)]
+    assert (first.status_code, again.status_code, unkeyed.status_code) == (201, 201, 201)
+    assert first.json() == again.json() != unkeyed.json()
+
+
+async def test_the_same_body_for_another_path_is_other_content(shop: Shop):
+    assert (await appointed(shop, "BJ001", "there")).status_code == 201
+    assert problem(await appointed(shop, "SH001", "there")) == (409, "/problems/idempotency-key-conflict")
+
+
+async def test_a_key_is_ones_own(shop: Shop):
+    mine, body = await appointed(shop, "BJ001", "ours"), {"office": "activities", "name": "李", "since": "2026-11-21"}
+    path = "/dealers/BJ001/chapter/officers"
+    theirs = await shop.api.call("POST", path, shop.director, json=body, key="ours")
+    assert (theirs.status_code, theirs.json()["id"] == mine.json()["id"]) == (201, False)
+
+
+async def test_a_step_answers_200_again(shop: Shop):
+    member = await shop.member()
+    path, body = f"/members/{member.id}/sold-vehicles", {"vin": member.vin, "sold_on": str(NOW.date())}
+    answers = [await shop.api.call("POST", path, shop.hq, json=body, key="sold") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+
+
+async def test_without_a_token_nothing_is_looked_up(shop: Shop):
+    answer = await shop.api.call("POST", "/members", "", json={}, key="x")
+    assert problem(answer) == (401, "/problems/unauthenticated")

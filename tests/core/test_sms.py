@@ -21,7 +21,17 @@ from starlette.types import Receive, Scope, Send
 from app.core import outbound
 from app.core.acs3 import Operation, canonical_query, signed_headers
 from app.core.problems import SmsUnavailable
-from app.core.sms import AliyunSender, ConsoleSender, Message, NoSender, Provider, Purpose, sender
+from app.core.sms import (
+    AliyunSender,
+    ConsoleSender,
+    Message,
+    NoSender,
+    Provider,
+    Purpose,
+    SmsNotTaken,
+    sender,
+    serves,
+)
 from app.settings import Settings
 from tests.now import NOW
 from tests.standin import closed_port, standing_in
@@ -158,7 +168,7 @@ async def test_a_failure_of_the_provider_is_tried_again_under_a_new_nonce(at: Se
 async def test_three_failures_are_enough(at: Sends) -> None:
     dysms = Dysms(answers=[PlainTextResponse("", 503) for _ in range(4)])
     async with standing_in(dysms) as url:
-        with pytest.raises(SmsUnavailable):
+        with pytest.raises(SmsNotTaken):
             await at(url).send(PHONE, CODE)
     assert dysms.calls == 3
 
@@ -181,13 +191,14 @@ async def test_any_other_answer_is_a_refusal(at: Sends, answer: Response) -> Non
 async def test_what_may_be_under_way_is_not_sent_twice(at: Sends) -> None:
     dysms = Dysms(delay=1)
     async with standing_in(dysms) as url:
-        with pytest.raises(SmsUnavailable):
+        with pytest.raises(SmsUnavailable) as refused:
             await at(url).send(PHONE, CODE)
         assert dysms.calls == 1
+    assert not isinstance(refused.value, SmsNotTaken)
 
 
 async def test_nobody_there(at: Sends, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(SmsUnavailable):
+    with pytest.raises(SmsNotTaken):
         await at(closed_port()).send(PHONE, CODE)
     assert caplog.text.count("was not reached") == 3
 
@@ -236,6 +247,15 @@ async def test_a_notice_needs_a_template_of_its_own(
         await chosen.send(PHONE, Message(Purpose.PHONE_CHANGED, {}))
     assert said in caplog.text
     assert PHONE not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "is_served"),
+    [("none", "SMS_4", False), ("console", None, True), ("aliyun", None, False), ("aliyun", "SMS_4", True)],
+)
+def test_whether_a_purpose_is_served(name: str, template: str | None, is_served: bool) -> None:
+    settings = Settings(**WHOLE | {"sms": name, "sms_template_event_cancelled": template})  # type: ignore[arg-type]
+    assert serves(settings, Purpose.EVENT_CANCELLED) is is_served
 
 
 # --- work that goes on after the answer ---

@@ -17,7 +17,6 @@ from app.referrals import figures as referrals
 from app.reports import service as reports
 from app.reports.schemas import Figures
 from app.wiring import verify
-from tests.api import SETTINGS
 from tests.now import NOW
 
 FIRST, LAST, BEFORE = date(2025, 5, 1), date(2026, 10, 1), date(2026, 9, 1)
@@ -76,7 +75,7 @@ def test_it_is_the_same_every_time():
 @pytest.fixture(scope="module")
 async def loaded(dsn: str, database: Database) -> Database:
     """The network as `club demo --full` loads it, without its purchases."""
-    await full_network.load(SETTINGS, Console(file=io.StringIO()), database, FIRST, LAST)
+    await full_network.load(Console(file=io.StringIO()), database, FIRST, LAST)
     return database
 
 
@@ -141,7 +140,7 @@ async def test_the_books_are_in_order(loaded: Database, dsn: str):
 async def test_taken_up_again_it_changes_nothing(loaded: Database):
     sums = "SELECT (SELECT sum(version) FROM member), (SELECT count(*) FROM delivery), count(*) FROM application"
     before = await loaded.pool.fetch(sums)
-    await full_network.load(SETTINGS, Console(file=io.StringIO()), loaded, FIRST, LAST)
+    await full_network.load(Console(file=io.StringIO()), loaded, FIRST, LAST)
     assert await loaded.pool.fetch(sums) == before
 
 

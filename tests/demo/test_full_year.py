@@ -50,7 +50,7 @@ async def year(database: Database, tmp_path_factory: pytest.TempPathFactory) -> 
 
     small = network._replace(members=[owner for owner in network.members if is_wanted(owner)], deliveries=[])
     full_network.write(folder, small)
-    await past.load_network(SETTINGS, Console(file=io.StringIO()), Path(folder), database, FIRST, LAST)
+    await past.load_network(Console(file=io.StringIO()), Path(folder), database, FIRST, LAST)
     await lived(database)
     return database
 
@@ -136,6 +136,18 @@ async def test_some_wait_some_cancel_some_do_not_come(year: Database):
     offered = "SELECT count(*) FROM queue_decision d JOIN registration r ON r.id = d.registration_id"
     assert await year.pool.fetchval(f"{offered} WHERE d.kind = 'offered' AND r.status = 'registered'") > 0
     assert await year.pool.fetchval("SELECT count(*) FROM survey_answer") > 0
+
+
+async def test_some_are_invited_a_part_is_left_out_and_reports_have_photos(year: Database):
+    said = "coalesce(answer, CASE WHEN is_control THEN 'control' ELSE 'silent' END)"
+    asked = await counts(year, f"SELECT {said}, count(*) FROM invitation GROUP BY 1")
+    assert set(asked) == {"yes", "no", "silent", "control"}
+    assert 0.1 < asked["control"] / sum(asked.values()) < 0.3
+    # nobody of the control group comes
+    both = "SELECT count(*) FROM registration r JOIN invitation i USING (event_id, member_id) WHERE i.is_control"
+    assert await year.pool.fetchval(both) == 0
+    shown = "SELECT count(DISTINCT event_id) FROM event_photo"
+    assert await year.pool.fetchval(shown) == await year.pool.fetchval("SELECT count(*) FROM event_report")
 
 
 async def test_points_are_for_coming_prizes_and_fees_and_nobody_with_shipped_purchases_has_any(year: Database):

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from app.earning.checking import DEEPEST, LONGEST
-from app.earning.expressions import EvaluationError, ExpressionFault, compiled, scope
+from app.earning.expressions import EvaluationError, ExpressionFault, Scopes, compiled
 from app.earning.triggers import DEALER, EVENT, MEMBER, MOST, Kind, Trigger, Value, day_values, fields, read
 
 VALUES: dict[str, Value] = {
@@ -17,7 +17,7 @@ VALUES: dict[str, Value] = {
 
 def value(source: str, kind: Kind = Kind.NUMBER) -> int | bool:
     expression = compiled(source, Trigger.REPAIR_ORDER, kind)
-    return expression.value(scope(VALUES, expression.names))
+    return expression.value(Scopes(Trigger.REPAIR_ORDER, expression.names).next(VALUES))
 
 
 def fault(source: str, kind: Kind = Kind.NUMBER) -> str:
@@ -201,3 +201,13 @@ def test_a_flag_is_true_or_false(given: object) -> None:
     known = EVENT[Trigger.REFERRAL_SUCCESS]
     _, faults = read("event", known, {"party": "buyer", "is_repurchase": given}, "")
     assert [fault.code for fault in faults] == ["rule_value_flag"]
+
+
+def test_scopes_one_after_another_have_each_their_own_values() -> None:
+    expression = compiled(
+        "dealer.code == 'HZ001' ? event.paid_fen : 0 - event.paid_fen", Trigger.REPAIR_ORDER, Kind.NUMBER
+    )
+    scopes = Scopes(Trigger.REPAIR_ORDER, expression.names)
+    events = [("HZ001", 5), ("BJ001", 6), ("HZ001", 7), ("HZ001", 8)]
+    found = [expression.value(scopes.next({"dealer.code": code, "event.paid_fen": fen})) for code, fen in events]
+    assert found == [5, -6, 7, 8]

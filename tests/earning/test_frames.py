@@ -6,10 +6,10 @@ import pytest
 
 from app.core.actors import Actor, Role
 from app.earning import rules_queries
+from tests.callers import as_caller
 from tests.earning.writing import HOUSE, WITHIN, Body, act, example, frame, groups, made, published, refused, rule
 from tests.now import NOW
 from tests.shop import Shop, pointers
-from tests.test_rows import as_caller
 
 BUDGET = """INSERT INTO budget (code, name, dealer_code, period, points, created_by, created_at, version)
             VALUES ($1, '预算', $2, 'year', 1000, 'hq', $3, 1)"""

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from app.core.catalogue import Language, texts
+from app.earning.engine import Verdict
 from app.earning.triggers import DAY, DEALER, EVENT, MEMBER, Trigger
 from tests.earning.writing import example, frame, published, refused
 from tests.shop import Shop
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
-RULES = [
-    rule for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL) if "trigger" in (rule := json.loads(block))
-]
+BLOCKS: list[dict[str, Any]] = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+RULES = [block for block in BLOCKS if "funders" in block]
+EVENTS = [block for block in BLOCKS if "key" in block]
 REFUSED = re.findall(r"^\| `(.+?)` \| `(amount|condition)` \| `(\w+)` \|$", PAGE, re.MULTILINE)
 
 WASH = {"code": "WASH-01", "name": "洗车", "category": "other", "valid_from": "2026-01-01"}
@@ -39,9 +40,22 @@ async def test_an_expression_is_refused_as_the_page_says(shop: Shop, source: str
     assert faults[0][0].startswith(at)
 
 
-def test_the_page_has_all_kinds_of_rules() -> None:
-    assert len(RULES) >= 5
-    assert len(REFUSED) >= 10
+@pytest.mark.parametrize("event", EVENTS, ids=[event["trigger"] for event in EVENTS])
+async def test_an_event_of_the_page_is_judged(shop: Shop, event: dict[str, Any]) -> None:
+    member = await shop.member()
+    status, told = await shop.post("/points/earnings", event | {"member_id": str(member.id)}, shop.program)
+    assert (status, told["document"]) == (201, f"{event['trigger']}:{event['key']}")
+
+
+def test_nothing_of_the_page_is_left_out() -> None:
+    assert (len(RULES), len(EVENTS), len(REFUSED)) == (5, 2, 11)
+    assert len(BLOCKS) == len(RULES) + len(EVENTS)
+
+
+def test_the_page_lists_the_verdicts() -> None:
+    part = PAGE.partition("| verdict |")[2].partition("\n\n")[0]
+    names = " ".join(re.findall(r"^\| (`.+?) \|", part, re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", names)) == set(Verdict)
 
 
 def test_the_page_lists_the_triggers_and_their_fields() -> None:

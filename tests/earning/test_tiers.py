@@ -51,7 +51,7 @@ async def night(shop: Shop, moment: datetime) -> tiers.Moved:
 async def test_everybody_begins_in_the_tier_that_asks_for_nothing(shop: Shop, rule: Body):
     member = await shop.member()
     own = shop.api.token(Role.MEMBER, member=member.id)
-    status, mine = await shop.get("/me/tier", own)
+    status, mine = await shop.get("/members/me/tier", own)
     assert (status, mine["measure"], mine["amount"], mine["tier"]["code"]) == (200, "status_points", 0, "silver")
     assert (mine["keeping"], mine["next"]["tier"]["code"], mine["next"]["missing"]) == (None, "gold", 1_000)
 
@@ -190,12 +190,10 @@ async def test_a_multiplier_for_a_tier(shop: Shop, rule: Body):
     await published(shop, shop.hq, **says | of_gold | {"amount": None, "factor_percent": 150})
     simple, gold = await shop.member(), await golden(shop, rule)
     survey = {"survey": name}
-    for member, day, points in (
-        (simple, NOW.date(), 100), (gold, NOW.date(), 150), (gold, NOW.date() - timedelta(days=1), 100),
-    ):  # fmt: skip
-        event = answered(survey, member, occurred_on=str(day))
+    for member, at, points in ((simple, NOW, 100), (gold, NOW, 150), (gold, NOW - timedelta(days=1), 100)):
+        event = answered(survey, member, occurred_at=at.isoformat())
         _, told = await shop.post("/points/earnings", event, shop.program)
-        assert told["points"] == points, (member, day)
+        assert told["points"] == points, (member, at)
 
 
 async def test_a_reward_at_the_price_of_a_tier(shop: Shop, rule: Body):

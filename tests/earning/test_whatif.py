@@ -56,6 +56,27 @@ async def test_drafts_against_what_happened(shop: Shop, database: Database, tmp_
 
 
 @pytest.mark.parametrize(
+    ("days", "gives", "moved"),
+    [
+        ({"valid_from": "2026-12-01"}, True, True),
+        ({"valid_from": "2026-01-01", "valid_until": "2026-10-31"}, True, True),
+        ({"valid_from": "2026-01-01", "valid_until": "2026-11-01"}, False, False),
+        ({"valid_from": "2026-11-21", "valid_until": "2026-11-21"}, True, False),
+        ({"valid_from": "2026-11-22"}, False, False),
+    ],
+)
+async def test_a_draft_of_days_to_come_is_tried_on_days_gone_by(
+    shop: Shop, database: Database, tmp_path: Path, days: dict[str, str], gives: bool, moved: bool
+):
+    """What holds on some day of the month holds on that alone; all orders are of 21 November."""
+    assert (await shop.post("/repair-orders", order((await shop.member()).vin), shop.hq))[0] == 201
+    found = await tried(database, file(tmp_path, definition(examples=[], **days)))
+    assert found.draft.points == (found.happened.points if gives else 0)
+    assert found.happened.points > 0
+    assert found.as_if_in_force == (["draft-1"] if moved else [])
+
+
+@pytest.mark.parametrize(
     ("rule", "said"),
     [
         (definition(amount="event.paid_yuan"), "event.paid_yuan"),

@@ -44,7 +44,9 @@ class After:
 
     async def answers(self, event: Body, member: Person, answer: str) -> Answer:
         """What a member says to its invitation."""
-        return await self.put(f"/me/event-invitations/{event['id']}/answer", self.desk.of(member), answer=answer)
+        return await self.put(
+            f"/members/me/event-invitations/{event['id']}/answer", self.desk.of(member), answer=answer
+        )
 
     async def put(self, path: str, token: str, **body: Any) -> Answer:
         """A PUT's status and answer."""

@@ -28,7 +28,7 @@ class Guests:
         """A member registers with its party."""
         sent = {"event_id": event["id"], "companions": list(with_whom)} | body
         return await self.desk.shop.post(
-            "/me/event-registrations", sent, self.desk.of(member), key=key
+            "/members/me/event-registrations", sent, self.desk.of(member), key=key
         )  # fmt: skip
 
     async def seated(self, event: Body, party: int = 1, points: int = 0) -> tuple[Person, Body]:
@@ -40,7 +40,7 @@ class Guests:
 
     async def own(self, event: Body, member: Person, what: str = "registration") -> Answer:
         """What a member sees of its registration."""
-        return await self.desk.shop.get(f"/me/events/{event['id']}/{what}", self.desk.of(member))
+        return await self.desk.shop.get(f"/members/me/events/{event['id']}/{what}", self.desk.of(member))
 
     async def status(self, event: Body, member: Person) -> str:
         """Where a member's registration stands."""
@@ -48,7 +48,9 @@ class Guests:
 
     async def do(self, event: Body, member: Person, deed: str, **body: object) -> Answer:
         """A member accepts or cancels."""
-        return await self.desk.shop.post(f"/me/events/{event['id']}/registration/{deed}", body, self.desk.of(member))
+        return await self.desk.shop.post(
+            f"/members/me/events/{event['id']}/registration/{deed}", body, self.desk.of(member)
+        )
 
     async def staff(self, event: Body, path: str, token: str = "", **body: object) -> Answer:
         """Staff do something with registrations or check-ins."""

@@ -21,7 +21,9 @@ async def said(after: After) -> tuple[Body, Person]:
     await after.held(event)
     await after.comes(event, member)
     async with after.desk.at(LATER):
-        answer = await after.put(f"/me/events/{event['id']}/survey", after.desk.of(member), score=9, comment="我是章节")
+        answer = await after.put(
+            f"/members/me/events/{event['id']}/survey", after.desk.of(member), score=9, comment="我是章节"
+        )
         assert answer[0] == 200
     return event, member
 
@@ -52,14 +54,14 @@ async def test_they_move_with_a_member_and_back(after: After) -> None:
     merge = {"from_id": str(member.id), "into_id": str(other.id), "reason": "同一人"}
     status, merged = await desk.shop.post("/members/merges", merge, desk.shop.hq)
     assert status == 201, merged
-    assert [one["title"] for one in (await desk.shop.get("/me/event-history", desk.of(other)))[1]["items"]] == [
+    assert [one["title"] for one in (await desk.shop.get("/members/me/event-history", desk.of(other)))[1]["items"]] == [
         "合影日"
     ]
     path = f"/members/merges/{merged['id']}/undo"
     status, undone = await desk.shop.post(path, {"reason": "并非一人"}, desk.shop.hq)
     assert status in {200, 201}, undone
-    assert (await desk.shop.get("/me/event-history", desk.of(other)))[1]["items"] == []
-    assert (await desk.shop.get(f"/me/events/{event['id']}/survey", desk.of(member)))[1]["score"] == 9
+    assert (await desk.shop.get("/members/me/event-history", desk.of(other)))[1]["items"] == []
+    assert (await desk.shop.get(f"/members/me/events/{event['id']}/survey", desk.of(member)))[1]["score"] == 9
 
 
 async def test_what_was_written_is_forgotten_and_the_score_stays_a_figure(after: After) -> None:

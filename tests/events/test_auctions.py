@@ -37,12 +37,16 @@ async def bidder(after: After, event: Body, points: int = 500) -> Person:
 
 
 async def bid(after: After, one: Body, member: Person, points: int) -> Answer:
-    return await after.desk.shop.post(f"/me/auction-lots/{one['id']}/bids", {"points": points}, after.desk.of(member))
+    return await after.desk.shop.post(
+        f"/members/me/auction-lots/{one['id']}/bids", {"points": points}, after.desk.of(member)
+    )
 
 
 async def standing(after: After, event: Body, member: Person) -> Body:
     """How the bidding on the event's first lot stands, as a member sees it."""
-    return dict((await after.desk.shop.get(f"/me/events/{event['id']}/lots", after.desk.of(member)))[1]["items"][0])
+    return dict(
+        (await after.desk.shop.get(f"/members/me/events/{event['id']}/lots", after.desk.of(member)))[1]["items"][0]
+    )
 
 
 async def held(after: After, member: Person) -> tuple[int, int]:
@@ -79,7 +83,7 @@ async def test_who_is_outbid_has_the_points_back_and_the_winner_pays(after: Afte
     bids = (await after.get(event, f"lots/{one['id']}/bids"))[1]["items"]
     assert [(entry["points"], entry["status"]) for entry in bids] == [(500, "won"), (300, "outbid"), (100, "outbid")]
     told = [entry["kind"] for entry in (await after.desk.shop.get(
-        "/me/event-notices", after.desk.of(first)
+        "/members/me/event-notices", after.desk.of(first)
     ))[1]["items"]]  # fmt: skip
     assert told == ["outbid"]
     assert await disagreeing(dsn) == {}

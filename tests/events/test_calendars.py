@@ -83,12 +83,15 @@ async def test_an_event_as_a_calendar_file(after: After) -> None:
     event = await desk.published()
     member = await after.guests.member()
     path = f"/events/{event['id']}/calendar-file"
-    for answer in (await api.call("GET", path, desk.director), await api.call("GET", f"/me{path}", desk.of(member))):
+    for answer in (
+        await api.call("GET", path, desk.director),
+        await api.call("GET", f"/members/me{path}", desk.of(member)),
+    ):
         assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/calendar")
         (entry,) = Calendar.from_ical(answer.content).walk("VEVENT")
         assert (entry["SUMMARY"], entry["LOCATION"], entry.decoded("DTSTART")) == ("秋日采摘", "平谷", DAY)
         assert str(entry["UID"]) == f"{event['id']}@club"
-    hidden = await api.call("GET", f"/me/events/{draft['id']}/calendar-file", desk.of(member))
+    hidden = await api.call("GET", f"/members/me/events/{draft['id']}/calendar-file", desk.of(member))
     assert problem(hidden) == (404, "/problems/not-found")
     foreign = await api.call("GET", path, desk.foreign_director)
     assert problem(foreign) == (404, "/problems/not-found")

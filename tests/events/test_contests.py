@@ -38,10 +38,10 @@ async def test_results_are_written_and_prizes_posted_once(after: After, dsn: str
     assert (again[0], again[1]["type"]) == (409, "/problems/results-given")
     assert (await after.desk.shop.wallet(first))[0] == 200
     assert (await after.get(event, "results"))[1] == given
-    own = await after.desk.shop.get(f"/me/events/{event['id']}/result", after.desk.of(first))
+    own = await after.desk.shop.get(f"/members/me/events/{event['id']}/result", after.desk.of(first))
     assert (own[0], own[1]["rank"], own[1]["points"]) == (200, 1, 200)
-    assert (await after.desk.shop.get(f"/me/events/{event['id']}/result", after.desk.of(third)))[0] == 404
-    told = (await after.desk.shop.get("/me/event-notices", after.desk.of(second)))[1]["items"]
+    assert (await after.desk.shop.get(f"/members/me/events/{event['id']}/result", after.desk.of(third)))[0] == 404
+    told = (await after.desk.shop.get("/members/me/event-notices", after.desk.of(second)))[1]["items"]
     assert told[0]["kind"] == "won"
     assert await disagreeing(dsn) == {}
 
@@ -101,7 +101,7 @@ async def test_a_draw_is_committed_to_and_can_be_recomputed(after: After, dsn: s
     assert [one["member_id"] for one in won] == [whose[entry] for entry in result["entries"][:3]]
     assert [(one["prize"], one["points"]) for one in won] == [("车载冰箱", 0), (None, 100), (None, 100)]
     # everybody sees the same
-    assert (await desk.shop.get(f"/me/events/{event['id']}/draw", desk.of(parties[0][0])))[1] == result
+    assert (await desk.shop.get(f"/members/me/events/{event['id']}/draw", desk.of(parties[0][0])))[1] == result
     status, answer = await desk.do(event, "draw/drawing", public_value="1 2 3")
     assert (status, answer["type"]) == (409, "/problems/already-drawn")
     assert await disagreeing(dsn) == {}

@@ -13,15 +13,37 @@ async def test_only_members_who_agreed_are_invited_and_each_once(after: After, d
     await after.agreeing(name="张三丰", dealer="SH001")
     event = await after.desk.opened()
     who: Body = {"filter": {"field": "name", "op": "is", "value": "张三丰"}}
-    wanted = {"matching": 3, "without_consent": 1, "known": 0, "invited": 2, "control": 0}
+    wanted = {"matching": 3, "without_consent": 1, "wants_none": 0, "known": 0, "invited": 2, "control": 0}
     assert await after.invite(event, path="/preview", **who) == (200, wanted)
     assert await after.invite(event, **who) == (201, wanted)
     assert (await after.invite(event, **who))[1] == wanted | {"known": 2, "invited": 0}
     status, page = await after.get(event, "invitations")
     assert (status, {one["member_id"] for one in page["items"]}) == (200, {str(one.id) for one in agreeing})
-    notices = (await after.desk.shop.get("/me/event-notices", after.desk.of(agreeing[0])))[1]["items"]
+    notices = (await after.desk.shop.get("/members/me/event-notices", after.desk.of(agreeing[0])))[1]["items"]
     assert [(one["kind"], "秋日采摘" in one["text"]) for one in notices] == [("invited", True)]
     assert await disagreeing(dsn) == {}
+
+
+async def test_who_wants_no_contact_or_agrees_no_more_is_left_in_peace(after: After) -> None:
+    desk = after.desk
+    who: Body = {"filter": {"field": "name", "op": "is", "value": "张清静"}}
+    silent, keen, hermit = [await after.agreeing(name="张清静") for _ in range(3)]
+    contact, first = {"contact": {"channels": [], "days": "any"}}, {"If-Match": '"0"'}
+    answer = await desk.shop.api.call("PATCH", f"/members/{hermit.id}/profile", desk.hq, json=contact, headers=first)
+    assert answer.status_code == 200
+    event = await desk.opened()
+    assert (await after.invite(event, **who))[1] == {
+        "matching": 3, "without_consent": 0, "wants_none": 1, "known": 0, "invited": 2, "control": 0
+    }  # fmt: skip
+    await after.answers(event, keen, "maybe")
+    for member in (silent, keen):
+        withdrawn = {"purpose": "marketing", "decision": "withdrawn", "channel": "app", "version": 1}
+        assert (await desk.shop.post(f"/members/{member.id}/consents", withdrawn, desk.hq))[0] == 200
+    await desk.done(event, "cancellation", reason="下雨")
+    # who meant to come has to know
+    for member, told in ((hermit, []), (silent, ["invited"]), (keen, ["cancelled", "invited"])):
+        notices = (await desk.shop.get("/members/me/event-notices", desk.of(member)))[1]["items"]
+        assert [notice["kind"] for notice in notices] == told
 
 
 async def test_a_saved_segment_is_invited(after: After) -> None:
@@ -50,7 +72,7 @@ async def test_a_control_group_is_noted_and_hears_nothing(after: After) -> None:
     control = {one["member_id"] for one in rows if one["is_control"]}
     assert len(control) == chosen["control"] > 0
     for member in members:
-        own = (await after.desk.shop.get("/me/event-invitations", after.desk.of(member)))[1]["items"]
+        own = (await after.desk.shop.get("/members/me/event-invitations", after.desk.of(member)))[1]["items"]
         assert len(own) == (str(member.id) not in control)
     left_out = next(one for one in members if str(one.id) in control)
     assert (await after.answers(event, left_out, "yes"))[0] == 404
@@ -114,7 +136,7 @@ async def test_who_supports_an_event_of_headquarters_invites_its_own(after: Afte
     assert (await after.invite(event, desk.director, **who))[0] == 403
     assert (await after.invite(event, desk.foreign_director, **who))[1]["invited"] == 1
     assert (await after.invite(event, desk.hq, **who))[1] == {
-        "matching": 2, "without_consent": 0, "known": 1, "invited": 1, "control": 0,
+        "matching": 2, "without_consent": 0, "wants_none": 0, "known": 1, "invited": 1, "control": 0,
     }  # fmt: skip
 
 
@@ -127,5 +149,5 @@ async def test_the_invited_are_told_that_an_event_moves_and_is_called_off(after:
     await desk.change(await desk.read(event), place="顺义")
     await desk.done(event, "cancellation", reason="下雨")
     for member, told in ((silent, ["cancelled", "changed", "invited"]), (refusing, ["invited"])):
-        notices = (await desk.shop.get("/me/event-notices", desk.of(member)))[1]["items"]
+        notices = (await desk.shop.get("/members/me/event-notices", desk.of(member)))[1]["items"]
         assert [notice["kind"] for notice in notices if notice["event_id"] == event["id"]] == told

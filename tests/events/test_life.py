@@ -171,7 +171,7 @@ async def test_members_read_what_they_are_told(desk: Desk) -> None:
     async with desk.shop.api.db.session() as session:
         told = (UUID(event["id"]), [member.id, other.id], NoticeKind.CANCELLED)
         await notices.tell(session, *told, at=NOW, reason="大雨")
-    path, token = "/me/event-notices", desk.of(member)
+    path, token = "/members/me/event-notices", desk.of(member)
     status, found = await desk.shop.get(path, token)
     assert (status, [one["text"] for one in found["items"]]) == (200, ["活动「秋日采摘」已取消：大雨"])
     notice = found["items"][0]["id"]

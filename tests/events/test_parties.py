@@ -11,7 +11,7 @@ async def change(
     desk: Desk, event: Body, member: Person, *with_whom: Body, version: int = 1, **body: Any
 ) -> Answer:  # fmt: skip
     """A member changes its party, as it read it."""
-    path, tag = f"/me/events/{event['id']}/registration", {"If-Match": f'"{version}"'}
+    path, tag = f"/members/me/events/{event['id']}/registration", {"If-Match": f'"{version}"'}
     sent = {"companions": list(with_whom)} | body
     answer = await desk.shop.api.call("PATCH", path, desk.of(member), json=sent, headers=tag)
     return answer.status_code, answer.json()
@@ -90,7 +90,7 @@ async def test_answers_are_given_anew(guests: Guests, desk: Desk) -> None:
     event = await desk.opened(questions=[{"key": "size", "text": "尺码", "kind": "choice", "choices": ["M", "L"]}])
     member = await guests.member()
     await guests.register(event, member, *family(2), answers={"size": "M"})
-    path, tag = f"/me/events/{event['id']}/registration", {"If-Match": '"1"'}
+    path, tag = f"/members/me/events/{event['id']}/registration", {"If-Match": '"1"'}
     refused = await desk.shop.api.call("PATCH", path, desk.of(member), json={"answers": {"size": "S"}}, headers=tag)
     assert faults(refused.json()) == {"/answers/size": "answer_choice"}
     answer = await desk.shop.api.call("PATCH", path, desk.of(member), json={"answers": {"size": "L"}}, headers=tag)

@@ -69,7 +69,7 @@ async def test_only_between_the_times_of_the_registration(guests: Guests, desk: 
         usual = desk.shop.api.app.state.authenticate
         desk.shop.api.app.state.authenticate = lambda sent: known if sent == token else usual(sent)
         # at its second, whether or not the clock has moved the event on
-        path, body = "/me/event-registrations", {"event_id": event["id"]}
+        path, body = "/members/me/event-registrations", {"event_id": event["id"]}
         assert (await desk.shop.post(path, body, token))[0] == 201
         desk.shop.api.app.state.now = DAY - timedelta(days=2)
         assert (await desk.shop.post(path, body, token))[1]["type"] == "/problems/registration-not-open"
@@ -215,7 +215,7 @@ async def test_a_cancelled_event_gives_back_and_tells_everyone(guests: Guests, d
     assert (await desk.shop.wallet(seated))[0] == 10
     for member in (seated, waiting):
         assert await guests.status(event, member) == "cancelled"
-        told = (await desk.shop.get("/me/event-notices", desk.of(member)))[1]["items"]
+        told = (await desk.shop.get("/members/me/event-notices", desk.of(member)))[1]["items"]
         assert [notice["kind"] for notice in told] == ["cancelled"]
     assert await disagreeing(dsn) == {}
 

@@ -128,9 +128,9 @@ async def test_a_members_own_history(after: After) -> None:
     await after.held(event)
     await after.comes(event, member)
     async with desk.at(LATER + timedelta(hours=1)):
-        await after.put(f"/me/events/{event['id']}/survey", desk.of(member), score=9)
+        await after.put(f"/members/me/events/{event['id']}/survey", desk.of(member), score=9)
         for status, found in (
-            await desk.shop.get("/me/event-history", desk.of(member)),
+            await desk.shop.get("/members/me/event-history", desk.of(member)),
             await desk.shop.get(f"/members/{member.id}/events", desk.director),
         ):
             assert (status, len(found["items"])) == (200, 1)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.event import listen, remove
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -72,16 +73,19 @@ async def outcomes(*asked: Awaitable[Answer]) -> Counter[str]:
     )  # fmt: skip
 
 
+def entry_of(shop: Shop, member: Person) -> registrations.Entry:
+    """A member's wish to come alone."""
+    alone = RegistrationCreate(companions=[], answers={})
+    return registrations.Entry(member.id, alone, member.member_no, shop.api.app.state.now, "race")
+
+
 async def of_many_processes(shop: Shop, event: Body, members: list[Person]) -> Counter[str]:
     """Each in a transaction of its own, as in as many processes: the desk would serve those of one together."""
 
     async def ask(member: Person) -> str:
-        entry = registrations.Entry(
-            member.id, RegistrationCreate(companions=[], answers={}), member.member_no, shop.api.app.state.now, "race"
-        )
         try:
             async with shop.api.db.session() as session:
-                (outcome,) = await registrations.register_all(session, UUID(event["id"]), [entry])
+                (outcome,) = await registrations.register_all(session, UUID(event["id"]), [entry_of(shop, member)])
         except Exception as error:
             return type(error).__name__
         return str(outcome.registration.status) if isinstance(outcome, registrations.Shown) else outcome.type
@@ -122,6 +126,32 @@ async def test_of_one_process_they_are_served_together_and_in_order(guests: Gues
     assert came == Counter({"registered": 6, "party-too-big": 1, "waiting": 64})
     assert (await guests.seats(event))["seated"] == 5
     assert await disagreeing(dsn) == {}
+
+
+async def test_many_together_take_no_more_statements_than_one(guests: Guests, desk: Desk, shop: Shop) -> None:
+    event = await desk.opened(capacity=5)
+    members = [await guests.member() for _ in range(13)]
+    taken = 0
+
+    def count(*call: Any) -> None:
+        nonlocal taken
+        *_, parameters, _, is_many = call
+        taken += len(parameters) if is_many else 1
+
+    async def together(those: list[Person]) -> int:
+        nonlocal taken
+        taken = 0
+        async with shop.api.db.session() as session:
+            entries = [entry_of(shop, member) for member in those]
+            outcomes = await registrations.register_all(session, UUID(event["id"]), entries)
+        assert all(isinstance(outcome, registrations.Shown) for outcome in outcomes)
+        return taken
+
+    listen(shop.api.db.engine.sync_engine, "before_cursor_execute", count)
+    try:
+        assert await together(members[:1]) == await together(members[1:])
+    finally:
+        remove(shop.api.db.engine.sync_engine, "before_cursor_execute", count)
 
 
 @locks
@@ -204,7 +234,7 @@ async def test_two_parties_grow_by_the_last_seat(
         without_locks(monkeypatch)
 
     async def grow(member: Person) -> int:
-        path, tag = f"/me/events/{event['id']}/registration", {"If-Match": '"1"'}
+        path, tag = f"/members/me/events/{event['id']}/registration", {"If-Match": '"1"'}
         body = {"companions": family(2)}
         return (await desk.shop.api.call("PATCH", path, desk.of(member), json=body, headers=tag)).status_code
 

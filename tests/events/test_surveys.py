@@ -20,7 +20,7 @@ RULE: Body = {
 
 async def says(after: After, event: Body, member: Person, score: int, comment: str | None = None) -> tuple[int, Body]:
     body = {"score": score} | ({"comment": comment} if comment else {})
-    return await after.put(f"/me/events/{event['id']}/survey", after.desk.of(member), **body)
+    return await after.put(f"/members/me/events/{event['id']}/survey", after.desk.of(member), **body)
 
 
 async def test_who_came_is_asked_and_gets_points_once(after: After, dsn: str) -> None:
@@ -47,7 +47,7 @@ async def test_who_came_is_asked_and_gets_points_once(after: After, dsn: str) ->
             "asked": 3, "answers": 2, "by_score": [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1], "mean": 8.0, "balance": 0,
             "comments": [{"score": 10, "comment": "孩子非常开心", "on": "2026-12-13"}],
         })  # fmt: skip
-        status, own = await after.desk.shop.get(f"/me/events/{event['id']}/survey", after.desk.of(came[1]))
+        status, own = await after.desk.shop.get(f"/members/me/events/{event['id']}/survey", after.desk.of(came[1]))
         assert (status, own) == (200, {"score": 6, "comment": None})
     assert (await shop.wallet(came[0]))[0] == 5
     async with after.desk.at(LATER + timedelta(days=30)):

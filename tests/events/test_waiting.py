@@ -164,7 +164,7 @@ async def test_an_offer_lapses_and_goes_on(guests: Guests, desk: Desk, dsn: str)
     async with later(desk, at(23, 8)):
         pass
     assert await guests.status(event, third) == "offered"
-    told = (await desk.shop.get("/me/event-notices", desk.of(second)))[1]["items"]
+    told = (await desk.shop.get("/members/me/event-notices", desk.of(second)))[1]["items"]
     assert [notice["kind"] for notice in told] == ["offer_lapsed", "offered"]
     assert await disagreeing(dsn) == {}
 
@@ -204,6 +204,8 @@ async def test_a_walk_up_never_jumps_the_queue(guests: Guests, desk: Desk, dsn: 
         await guests.staff(event, f"registrations/{made['id']}/cancellation", door)
         status, walked = await guests.staff(event, "registrations", door, member_id=str(walks_up.id))
         assert (status, walked["status"], walked["is_walk_up"]) == (201, "waiting", True)
+        why = (await guests.own(event, waits, "registration/why"))[1]
+        assert (why["position"], why["free"], why["has_begun"]) == (1, 1, True)
         path = f"registrations/{walked['id']}/promotion"
         status, answer = await guests.staff(event, path, door)
         assert (status, faults(answer)) == (422, {"/reason": "missing"})

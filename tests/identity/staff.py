@@ -14,6 +14,11 @@ from tests.now import NOW
 PASSWORD = "correct horse battery 马"
 
 
+def admin(api: Api) -> str:
+    """Headquarters' administrator of accounts."""
+    return api.token(Role.HQ_ADMIN, subject="admin")
+
+
 async def hire(
     api: Api, username: str, role: Role, *, dealer: str | None = None, password: str = PASSWORD,
     own_password: bool = True, now: datetime = NOW,

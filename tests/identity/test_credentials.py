@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 
 from app.core.actors import Role
-from app.identity import credentials, second_factor
+from app.identity import credentials
 from app.identity.rules import password_fault
 from app.identity.seals import Seals
 from tests.api import Api
-from tests.identity.factors import change, later, set_up
+from tests.identity.factors import change, code_at, later, set_up
 from tests.identity.staff import PASSWORD, hire, sign_in
 from tests.now import NOW
 from tests.shop import pointers, problem
@@ -95,14 +95,14 @@ async def test_a_password_is_not_enough_for(api: Api, role: Role):
     secret, _ = await set_up(api, name)
     refused = await sign_in(api, name)
     assert (*problem(refused), refused.json()["is_set_up"]) == (401, "/problems/second-factor-required", True)
-    code = second_factor.code_at(secret, later(api, seconds=30))
+    code = code_at(secret, later(api, seconds=30))
     assert (await sign_in(api, name, otp=code)).status_code == 200
 
 
 async def test_the_wrong_password_hears_nothing_of_a_second_factor(api: Api):
     await hire(api, "hq.quiet", Role.HQ_ADMIN)
     secret, _ = await set_up(api, "hq.quiet")
-    code = second_factor.code_at(secret, later(api, seconds=30))
+    code = code_at(secret, later(api, seconds=30))
     for otp in (None, "000000", code):
         assert problem(await sign_in(api, "hq.quiet", "wrong", otp=otp)) == (401, "/problems/sign-in-failed")
     assert (await sign_in(api, "hq.quiet", otp=code)).status_code == 200
@@ -111,24 +111,24 @@ async def test_the_wrong_password_hears_nothing_of_a_second_factor(api: Api):
 async def test_a_code_is_good_once_and_for_its_half_minute(api: Api):
     await hire(api, "hq.once", Role.HQ_ADMIN)
     secret, _ = await set_up(api, "hq.once")
-    set_up_with = second_factor.code_at(secret, api.app.state.now)
+    set_up_with = code_at(secret, api.app.state.now)
     assert problem(await sign_in(api, "hq.once", otp=set_up_with)) == (401, "/problems/sign-in-failed")
 
     now = later(api, minutes=10)
-    stale, neighbour = (second_factor.code_at(secret, now + timedelta(seconds=s)) for s in (-60, -30))
+    stale, neighbour = (code_at(secret, now + timedelta(seconds=s)) for s in (-60, -30))
     assert (await sign_in(api, "hq.once", otp=stale)).status_code == 401
     assert (await sign_in(api, "hq.once", otp=neighbour)).status_code == 200
     assert (await sign_in(api, "hq.once", otp=neighbour)).status_code == 401
-    coming = second_factor.code_at(secret, now + timedelta(seconds=30))
+    coming = code_at(secret, now + timedelta(seconds=30))
     assert (await sign_in(api, "hq.once", otp=coming)).status_code == 200
     # with the newest code all before it are used up
-    assert (await sign_in(api, "hq.once", otp=second_factor.code_at(secret, now))).status_code == 401
+    assert (await sign_in(api, "hq.once", otp=code_at(secret, now))).status_code == 401
 
 
 async def test_two_with_one_code(api: Api):
     await hire(api, "hq.race", Role.HQ_ADMIN)
     secret, _ = await set_up(api, "hq.race")
-    code = second_factor.code_at(secret, later(api, seconds=30))
+    code = code_at(secret, later(api, seconds=30))
     answers = await asyncio.gather(*(sign_in(api, "hq.race", otp=code) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
 
@@ -170,7 +170,7 @@ async def test_setting_up_wrongly(api: Api):
     assert problem(await api.call("POST", "/sign-in/second-factor", json=body)) == (
         401, "/problems/second-factor-required",
     )  # fmt: skip
-    otp = second_factor.code_at(secret, later(api, seconds=30))
+    otp = code_at(secret, later(api, seconds=30))
     again = await api.call("POST", "/sign-in/second-factor", json=body | {"otp": otp})
     assert problem(again) == (409, "/problems/second-factor-exists")
 
@@ -179,7 +179,7 @@ async def test_a_password_is_changed_with_both_factors(api: Api):
     await hire(api, "hq.both", Role.HQ_ADMIN)
     secret, _ = await set_up(api, "hq.both")
     assert problem(await change(api, "hq.both", PASSWORD, NEW)) == (401, "/problems/second-factor-required")
-    otp = second_factor.code_at(secret, later(api, seconds=30))
+    otp = code_at(secret, later(api, seconds=30))
     assert (await change(api, "hq.both", PASSWORD, NEW, otp=otp)).status_code == 204
 
 

@@ -7,12 +7,11 @@ import httpx
 import pytest
 
 from app.core.actors import Role
-from app.identity import second_factor
 from app.identity.attempts import Origin, device_cookie
 from app.identity.rules import delay_after
 from app.identity.seals import Seals
 from tests.api import Api
-from tests.identity.factors import elsewhere, later, set_up
+from tests.identity.factors import code_at, elsewhere, later, set_up
 from tests.identity.staff import PASSWORD, hire, sign_in
 from tests.now import NOW
 from tests.shop import problem
@@ -140,7 +139,7 @@ async def test_codes_of_the_second_factor_are_counted_from_everywhere(api: Api):
     async with elsewhere(api, "203.0.113.200") as thief:
         assert (await sign_in(thief, "hq.guess")).status_code == 401
         assert (await sign_in(thief, "hq.guess", otp="000000")).status_code == 429
-    assert (await sign_in(api, "hq.guess", otp=second_factor.code_at(secret, later(api, minutes=1)))).status_code == 200
+    assert (await sign_in(api, "hq.guess", otp=code_at(secret, later(api, minutes=1)))).status_code == 200
 
 
 async def test_failures_are_forgotten_in_time_and_deleted(api: Api):

@@ -17,6 +17,7 @@ from app.identity import grants, queries, service
 from app.identity.models import Account, Grant
 from app.identity.problems import GrantExists, SignInFailed
 from tests.api import Api
+from tests.identity.staff import admin
 from tests.now import NOW
 from tests.shop import Shop, pointers, problem
 
@@ -28,12 +29,9 @@ ADVISOR = {"role": "service_advisor", "dealer_code": "BJ001"}
 @pytest.fixture(autouse=True)
 async def network(shop: Shop) -> AsyncIterator[None]:
     await shop.partner("P1", "湖滨酒店")
+    assert (await shop.post("/agencies", {"code": "A1", "name": "同行代理"}, shop.hq))[0] in {201, 409}
     yield
     shop.api.app.state.now = NOW
-
-
-def admin(api: Api) -> str:
-    return api.token(Role.HQ_ADMIN, subject="admin")
 
 
 async def made(api: Api, username: str, **grant: Any) -> dict[str, Any]:
@@ -81,6 +79,8 @@ async def test_an_account_begins_with_a_grant(api: Api):
         ({"role": "partner_clerk"}, ("/grant/partner_code", "missing")),
         ({"role": "partner_clerk", "partner_code": "NOBODY"}, ("/grant/partner_code", "unknown_partner")),
         ({"role": "auditor", "partner_code": "P1"}, ("/grant/partner_code", "grant_reach")),
+        ({"role": "agency_clerk", "agency_code": "NOBODY"}, ("/grant/agency_code", "unknown_agency")),
+        ({"role": "agency_clerk", "partner_code": "P1"}, ("/grant/partner_code", "grant_reach")),
         ({"role": "member"}, ("/grant/role", "literal_error")),
         ({"role": "api_client"}, ("/grant/role", "literal_error")),
         ({"role": "auditor", "valid_from": str(TODAY - DAY)}, ("/grant/valid_from", "date_too_early")),
@@ -101,10 +101,13 @@ async def test_every_role_of_people_can_be_granted(api: Api):
     for role in Role:
         if role in {Role.MEMBER, Role.API_CLIENT, Role.SERVICE_ADVISOR}:
             continue
-        place = {"region": {"region_code": "BJ"}, "dealer": {"dealer_code": "BJ001"}, "partner": {"partner_code": "P1"}}
+        place = {
+            "region": {"region_code": "BJ"}, "dealer": {"dealer_code": "BJ001"}, "partner": {"partner_code": "P1"},
+            "agency": {"agency_code": "A1"},
+        }  # fmt: skip
         answer = await give(api, person, role=role.value, **place.get(role.reach.value, {}))
         assert answer.status_code == 201, (role, answer.text)
-    assert len(await stands(api, person, TODAY)) == 12
+    assert len(await stands(api, person, TODAY)) == 14
 
 
 async def test_actors_speak_under_their_grant():
@@ -117,6 +120,7 @@ async def test_actors_speak_under_their_grant():
     assert under(Role.HQ_ADMIN) == Actor("li", Role.HQ_ADMIN)
     assert under(Role.FINANCE_CLERK, dealer_code="BJ001") == Actor("li", Role.FINANCE_CLERK, dealer_code="BJ001")
     assert under(Role.REGIONAL_MANAGER, region_code="BJ") == Actor("li", Role.REGIONAL_MANAGER, region_code="BJ")
+    assert under(Role.AGENCY_CLERK, agency_code="A1") == Actor("li", Role.AGENCY_CLERK, agency_code="A1")
     assert under(Role.PARTNER_CLERK, partner_code="P1") == Actor("li", Role.PARTNER_CLERK, partner_code="P1")
 
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from app.core.actors import PROGRAM_SCOPES, Role
+from app.core.actors import PROGRAM_SCOPES
 from app.members.models import Application, Member
 from app.visits import jobs
 from app.visits.rules import COLUMNS
 from tests.api import Api
+from tests.callers import seen
+from tests.identity.staff import admin
 from tests.members.conftest import car
 from tests.now import NOW
 from tests.shop import Shop, order, pointers, problem
-from tests.test_rows import seen
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 DEALERS = {"dealer_codes": ["BJ001"]}
@@ -26,10 +27,6 @@ BOUND = pytest.mark.parametrize("reach", [DEALERS, REGION], ids=["dealers", "reg
 async def network(shop: Shop) -> AsyncIterator[None]:
     yield
     shop.api.app.state.now = NOW
-
-
-def admin(api: Api) -> str:
-    return api.token(Role.HQ_ADMIN, subject="admin")
 
 
 async def create(api: Api, username: str, **fields: Any) -> Any:

@@ -14,6 +14,7 @@ import pytest
 from app.core.actors import Role
 from app.identity import programs
 from tests.api import Api
+from tests.identity.staff import admin
 from tests.now import NOW
 from tests.shop import Shop, pointers, problem
 
@@ -25,10 +26,6 @@ SCOPES = ["orders:write", "points:read"]
 async def network(shop: Shop) -> AsyncIterator[None]:
     yield
     shop.api.app.state.now = NOW
-
-
-def admin(api: Api) -> str:
-    return api.token(Role.HQ_ADMIN, subject="admin")
 
 
 async def made(api: Api, username: str, scopes: list[str] = SCOPES) -> dict[str, Any]:

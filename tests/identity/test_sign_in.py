@@ -46,7 +46,7 @@ async def test_a_token_for_a_password(api: Api):
     (grant,) = me.json()["grants"]
     assert (me.status_code, {name: value for name, value in me.json().items() if name != "grants"}) == (200, {
         "subject": "li.advisor", "role": "service_advisor", "dealer_code": "BJ001", "dealer_codes": ["BJ001"],
-        "region_code": None, "partner_code": None, "scopes": [],
+        "region_code": None, "partner_code": None, "agency_code": None, "scopes": [],
     })  # fmt: skip
     assert (grant["role"], grant["dealer_code"], grant["valid_until"]) == ("service_advisor", "BJ001", None)
 

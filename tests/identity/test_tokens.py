@@ -139,7 +139,7 @@ async def test_me(api: Api):
     token = api.token(Role.API_CLIENT, scopes="orders:write members:read", subject="hotline")
     assert (await api.call("GET", "/me", token)).json() == {
         "subject": "hotline", "role": "api_client", "dealer_code": None, "dealer_codes": [], "region_code": None,
-        "partner_code": None, "scopes": ["members:read", "orders:write"], "grants": [],
+        "partner_code": None, "agency_code": None, "scopes": ["members:read", "orders:write"], "grants": [],
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Member cards: a chapter's design, headquarters' for the rest, and the card as data."""
 
+import asyncio
 from typing import Any
 
 import asyncpg
@@ -7,6 +8,7 @@ import pytest
 
 from app.core.actors import Role
 from app.members.profile_rules import contrast
+from tests.racing import held_back
 from tests.shop import Shop, pointers
 
 RED = {"background": "#8b0000", "foreground": "#FFFFFF", "logo": "bj001/logo.png", "text": "京城车友"}
@@ -51,6 +53,17 @@ async def test_a_chapter_customises_its_cards(shop: Shop) -> None:
     assert (await choose(shop, "BJ001", RED, 0, shop.director))[0] == 412
     status, chosen = await choose(shop, "BJ001", PLAIN, 1, shop.director)
     assert (status, chosen["version"], chosen["logo"]) == (200, 2, None)
+
+
+async def test_two_who_choose_from_the_same_version_are_told_apart(shop: Shop) -> None:
+    status, first = await choose(shop, "SH001", PLAIN, 0, shop.hq)
+    assert status == 200
+    async with held_back(shop.pool, 2, "SELECT FROM card_design WHERE dealer_code = 'SH001' FOR UPDATE"):
+        choosing = [
+            asyncio.create_task(choose(shop, "SH001", PLAIN | {"text": text}, first["version"], shop.hq))
+            for text in ("上海", "车友")
+        ]
+    assert sorted([(await one)[0] for one in choosing]) == [200, 412]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from app.core.actors import Role
 from app.privacy import retention
 from tests.api import SETTINGS, Api
-from tests.members.test_merging import WHY, kind, merge, merged, read, sound, undo  # noqa: F401 (a fixture)
+from tests.members.merges import WHY, kind, merge, merged, read, sound, undo  # noqa: F401 (a fixture)
 from tests.now import NOW
 from tests.shop import Shop
 

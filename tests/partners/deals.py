@@ -52,6 +52,11 @@ def clerk(shop: Shop, partner_code: str, name: str = "till") -> str:
     return shop.api.token(Role.PARTNER_CLERK, partner=partner_code, subject=f"{name}.{partner_code}")
 
 
+def manager(shop: Shop, partner_code: str) -> str:
+    """The token of who answers for a partner's money."""
+    return shop.api.token(Role.PARTNER_MANAGER, partner=partner_code)
+
+
 async def claim(shop: Shop, member: Person, perk_id: str, *, key: str | None = None) -> Answer:
     """What a member claims in the app."""
     return await shop.post("/members/me/vouchers", {"perk_id": perk_id}, own(shop, member), key=key)
@@ -95,6 +100,39 @@ async def report(shop: Shop, partner_code: str, uses: list[Body]) -> Answer:
     """What a till reports that worked by the list of just now."""
     known = (await shop.get("/vouchers/offline", clerk(shop, partner_code)))[1]
     return await shop.post("/vouchers/offline", {"token": known["token"], "uses": uses}, clerk(shop, partner_code))
+
+
+def rule(partner_code: str, **fields: Any) -> Body:
+    """Ten points of a partner for a visit there."""
+    definition = {
+        "trigger": "custom", "condition": f'event.name == "visit-{partner_code.lower()}"', "amount": "10",
+        "funders": [{"party": f"partner:{partner_code}", "percent": "100"}],
+        "expiry": {"kind": "rolling_months", "months": 24}, "valid_from": "2026-11-01",
+        "examples": [
+            {"fields": {"name": f"visit-{partner_code.lower()}"}, "on": "2026-11-21", "points": 10},
+        ],
+    } | fields  # fmt: skip
+    named = {"code": f"r-{partner_code.lower()}", "label_zh": "到店", "label_en": "Visit"}
+    return named | {"definition": definition}
+
+
+async def publish(shop: Shop, body: Body) -> None:
+    """A rule of headquarters, in force."""
+    status, made = await shop.post("/rules", body, shop.hq)
+    assert status == 201, made
+    path = f"/rules/{made['id']}/publication"
+    assert (await shop.api.call("POST", path, shop.hq, headers={"If-Match": '"1"'})).is_success
+
+
+async def visit(shop: Shop, member: Person, partner_code: str, key: str) -> Any:
+    """What a visit to the partner gave."""
+    event = {
+        "trigger": "custom", "key": f"{partner_code}-{key}", "member_id": str(member.id),
+        "fields": {"name": f"visit-{partner_code.lower()}"},
+    }  # fmt: skip
+    status, answer = await shop.post("/points/earnings", event, shop.hq)
+    assert status < 300, answer
+    return answer
 
 
 def kind(answer: Answer) -> tuple[int, str]:

@@ -96,12 +96,36 @@ async def test_a_voucher_never_outlives_its_perk(shop: Shop) -> None:
         ({"segment_id": "00000000-0000-0000-0000-000000000009"}, [("/segment_id", "rule_unknown_segment")]),
         ({"hands_over": ["vehicle"]}, [("/hands_over/0", "literal_error")]),
         ({"days": 0}, [("/days", "greater_than_equal")]),
+        ({"quota": 0}, [("/quota", "greater_than_equal")]),
+        (
+            {"dealer_codes": ["BJ001", "ZZ999", "BJ002"]},
+            [
+                ("/dealer_codes/1", "unknown_dealer"),
+                ("/dealer_codes/2", "unknown_dealer"),
+            ],
+        ),
+        ({"valid_from": "2025-12-31"}, [("/valid_from", "date_too_early")]),
+        ({"valid_from": "2027-01-01"}, [("/valid_from", "date_too_late")]),
+        ({"valid_until": "2027-01-01"}, [("/valid_until", "date_too_late")]),
+        ({"blackout": ["2026-05-01", "2025-05-01"]}, [("/blackout/1", "date_too_early")]),
+        ({"valid_until": "2026-06-30", "blackout": ["2026-07-01"]}, [("/blackout/0", "date_too_late")]),
     ],
 )
 async def test_perks_that_make_no_sense_are_refused(shop: Shop, fields: Any, faults: Any) -> None:
-    body = {"partner_code": await partner(shop), "name": "茶", "valid_from": "2026-01-01"} | fields
+    code = await partner(shop, valid_until="2026-12-31")
+    body = {"partner_code": code, "name": "茶", "valid_from": "2026-01-01"} | fields
     status, answer = await shop.post("/perks", body, shop.hq)
     assert (status, pointers(answer)) == (422, faults)
+    assert "DataKind" not in str(answer), "callers know values, not Python's names"
+
+
+async def test_days_said_earlier_stand_when_the_contract_becomes_shorter(shop: Shop) -> None:
+    code = await partner(shop)
+    tea = await perk(shop, code, valid_until="2026-12-31", blackout=["2026-12-24"])
+    assert (await change(shop, f"/partners/{code}", shop.hq, valid_until="2026-11-30"))[0] == 200
+    assert (await change(shop, f"/perks/{tea}", shop.hq, is_offered=False))[0] == 200
+    status, body = await change(shop, f"/perks/{tea}", shop.hq, valid_until="2026-12-30")
+    assert (status, pointers(body)) == (422, [("/valid_until", "date_too_late")])
 
 
 async def test_a_chapter_gives_at_its_own_cost(shop: Shop) -> None:

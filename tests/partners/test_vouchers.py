@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from app.core.actors import Role
+from app.core.actors import Reach, Role
 from app.core.clock import Clock
 from app.worker import nightly_work
 from tests.now import NOW
@@ -140,8 +140,8 @@ async def test_the_till_sees_of_the_member_only_what_it_agreed_to(shop: Shop) ->
     assert (await use(shop, hotel, voucher["code"]))[0] == 201, "the perk is the member's all the same"
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role not in {Role.PARTNER_CLERK, Role.API_CLIENT}])
-async def test_only_a_partners_clerk_uses_vouchers(shop: Shop, role: Role) -> None:
+@pytest.mark.parametrize("role", [role for role in Role if role.reach is not Reach.PARTNER])
+async def test_only_a_partners_people_use_vouchers(shop: Shop, role: Role) -> None:
     member = await shop.member()
     token = shop.api.token(role, dealer="BJ001", member=member.id, region="BJ")
     for path, body in (
@@ -218,6 +218,32 @@ async def test_a_till_works_on_without_a_connection(shop: Shop, dsn: str) -> Non
         assert [(one["state"], one["note"]) for one in told["items"]] == [("good", "0"), ("good", "1")]
         assert told["conflicts"] == 0, "sent again it is no conflict"
     assert await disagreeing(dsn) == {}
+
+
+async def test_what_was_used_with_a_connection_is_not_given_again_without(shop: Shop) -> None:
+    hotel, member = await partner(shop), await shop.member()
+    voucher = await claimed(shop, member, await perk(shop, hotel))
+    known = (await shop.get("/vouchers/offline", clerk(shop, hotel)))[1]
+    assert (await use(shop, hotel, voucher["code"]))[0] == 201
+    body = {"token": known["token"], "uses": [{"code": voucher["code"], "used_on": "2026-11-21"}]}
+    told = (await shop.post("/vouchers/offline", body, clerk(shop, hotel)))[1]
+    assert [one["state"] for one in told["items"]] == ["used"], "the same till, the same day, a second perk"
+
+
+async def test_a_list_is_good_for_some_days(shop: Shop) -> None:
+    hotel, member = await partner(shop), await shop.member()
+    tea = await perk(shop, hotel)
+    vouchers = [await claimed(shop, member, tea) for _ in range(2)]
+    known = (await shop.get("/vouchers/offline", clerk(shop, hotel)))[1]
+    assert known["good_until"] == "2026-11-24"
+    uses = [
+        {"code": voucher["code"], "used_on": day}
+        for voucher, day in zip(vouchers, ("2026-11-24", "2026-11-25"), strict=True)
+    ]
+    async with shop.at(NOW + timedelta(days=9)):
+        told = (await shop.post("/vouchers/offline", {"token": known["token"], "uses": uses}, clerk(shop, hotel)))[1]
+    assert [one["state"] for one in told["items"]] == ["good", "list_over"], "reported late, but worked by in time"
+    assert told["conflicts"] == 1
 
 
 async def test_conflicts_are_told_line_by_line(shop: Shop, dsn: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -16,13 +16,11 @@ from app.core.clock import add_months
 from app.core.db import Database, new_id
 from app.points import ledger
 from app.points.ledger import BatchEarning, Posting, Request
+from tests import racing
 from tests.now import NOW
 from tests.points.books import TODAY, balances, earning, failures, open_wallets, request, seal, seal_through
 
 LEDGER_SQL = Path(ledger.__file__).with_name("ledger.sql")
-
-
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def together(*work: Awaitable[object]) -> list[object]:
@@ -37,17 +35,10 @@ def kinds(outcomes: Sequence[object]) -> Counter[str]:
     )
 
 
-@asynccontextmanager
-async def held_back(database: Database, member: UUID, count: int) -> AsyncIterator[None]:
-    """Keeps the member's row locked until `count` postings started inside wait for it or one another."""
-    async with database.pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL ROLE NONE")
-        await connection.execute("SELECT FROM ledger.member_balance WHERE member_id = $1 FOR UPDATE", member)
-        yield
-        async with asyncio.timeout(20):
-            while await connection.fetchval(WAITING) < count:
-                await asyncio.sleep(0.02)
-                await connection.execute("SELECT pg_stat_clear_snapshot()")
+def held_back(database: Database, member: UUID, count: int) -> AbstractAsyncContextManager[None]:
+    """Keeps the member's balance locked until `count` postings started inside wait for it or for one another."""
+    locking = "SELECT FROM ledger.member_balance WHERE member_id = $1 FOR UPDATE"
+    return racing.held_back(database.pool, count, locking, member)
 
 
 @asynccontextmanager

@@ -1,10 +1,12 @@
 """Referrals through the API, as consultants, members and headquarters make them."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import asyncpg
 import pytest
 
 from app.core.actors import Role
@@ -12,6 +14,7 @@ from app.referrals import nightly
 from tests.api import SETTINGS
 from tests.members.conftest import car
 from tests.now import NOW
+from tests.referrals.office import Office
 from tests.shop import Answer, Person, Shop
 
 Body = dict[str, Any]
@@ -80,3 +83,13 @@ def buyer(**fields: Any) -> Body:
 def desk(shop: Shop) -> Desk:
     """The module's sales desks."""
     return Desk(shop)
+
+
+@pytest.fixture
+async def office(shop: Shop, dsn: str) -> AsyncIterator[Office]:
+    """An office that nobody has worked in yet."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("TRUNCATE incentive_line, incentive_list, incentive_rule")
+    await connection.close()
+    yield Office(shop)
+    shop.api.app.state.now = NOW

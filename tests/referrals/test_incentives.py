@@ -2,11 +2,8 @@
 
 import csv
 from asyncio import gather
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from io import BytesIO, StringIO
 from itertools import count
-from typing import Any
 
 import asyncpg
 import pytest
@@ -17,99 +14,22 @@ from app.privacy import retention
 from tests.members.conftest import car
 from tests.now import NOW
 from tests.referrals.conftest import Desk, buyer
-from tests.shop import Answer, Shop, pointers
+from tests.referrals.office import (
+    CHAPTER,
+    DECEMBER,
+    JANUARY,
+    RECRUIT,
+    SUCCESS,
+    Body,
+    Office,
+    document,
+    later,
+    rule,
+    sold,
+)
+from tests.shop import pointers
 
-DECEMBER = datetime(2026, 12, 5, 2, 0, tzinfo=UTC)
-JANUARY = datetime(2027, 1, 5, 2, 0, tzinfo=UTC)
-SUCCESS, RECRUIT, CHAPTER = 50_000, 2_000, 30_000
-WHO: dict[str, dict[str, Any]] = {
-    "director": {"role": Role.CARE_DIRECTOR, "dealer": "BJ001"},
-    "manager": {"role": Role.GENERAL_MANAGER, "dealer": "BJ001"},
-    "foreign": {"role": Role.GENERAL_MANAGER, "dealer": "SH001"},
-    "consultant": {"role": Role.SALES_CONSULTANT, "dealer": "BJ001"},
-    "hq": {"role": Role.HQ_OPERATIONS},
-    "finance": {"role": Role.HQ_FINANCE},
-    "admin": {"role": Role.HQ_ADMIN},
-}
-_codes = count(1)
 _cars = count(600_001)
-
-Body = dict[str, Any]
-
-
-def rule(trigger: str = "referral_success", amount: str = str(SUCCESS), fen: int | None = None, **terms: Any) -> Body:
-    """A rule of November on, with one example."""
-    fields = {"party": "referrer"} if trigger == "referral_success" else {"source": "delivery"}
-    example = {"fields": fields, "on": "2026-11-10", "fen": int(amount) if fen is None else fen}
-    written = {"trigger": trigger, "amount_fen": amount, "valid_from": "2026-11-01", "examples": [example]} | terms
-    return {"code": f"i{next(_codes)}", "label_zh": "奖励", "label_en": "Incentive", "terms": written}
-
-
-class Office:
-    """Who writes, approves and pays, in whatever month it is."""
-
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-
-    async def send(self, who: str, method: str, path: str, body: Any = None, version: int = 1) -> Answer:
-        """A request of somebody who signs in for it."""
-        token = self.shop.api.token(subject=who, **WHO[who])
-        answer = await self.shop.api.call(method, path, token, json=body, headers={"If-Match": f'"{version}"'})
-        is_json = "json" in answer.headers["Content-Type"]
-        return answer.status_code, answer.json() if is_json else answer.content
-
-    async def write(self, who: str, **written: Any) -> Body:
-        """A rule in force."""
-        status, made = await self.send(who, "POST", "/incentive-rules", rule(**written))
-        assert status == 201, made
-        return dict(made)
-
-    async def draw_up(self, who: str, month: str) -> Body:
-        """A month's list."""
-        status, made = await self.send(who, "POST", "/incentive-lists", {"month": month})
-        assert status == 201, made
-        return dict(made)
-
-    async def lines(self, who: str, made: Body) -> list[tuple[str, str, str, int]]:
-        """Kind, payee, document and fen of a list's lines."""
-        status, found = await self.send(who, "GET", f"/incentive-lists/{made['id']}/lines?limit=200")
-        assert status == 200, found
-        return [(line["kind"], line["payee"], line["document"], line["fen"]) for line in found["items"]]
-
-    async def step(self, who: str, made: Body, deed: str, body: Any = None) -> Answer:
-        """An approval or a payment of the list as it was seen."""
-        return await self.send(who, "POST", f"/incentive-lists/{made['id']}/{deed}", body, made["version"])
-
-    async def approved(self, who: str, made: Body) -> Body:
-        """A list that is approved."""
-        status, found = await self.step(who, made, "approval")
-        assert status == 200, found
-        return dict(found)
-
-
-@pytest.fixture
-async def office(shop: Shop, dsn: str) -> AsyncIterator[Office]:
-    """An office that nobody has worked in yet."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute("TRUNCATE incentive_line, incentive_list, incentive_rule")
-    await connection.close()
-    yield Office(shop)
-    shop.api.app.state.now = NOW
-
-
-async def sold(desk: Desk, **fields: Any) -> Body:
-    """A referral by Li that is a success."""
-    made = await desk.registered(await desk.shop.member(), **fields)
-    made["delivery"] = (await desk.deliver(made["buyer_phone"]))["id"]
-    return made
-
-
-def document(made: Body) -> str:
-    return f"referral_success:{made['id']}"
-
-
-def later(office: Office, moment: datetime) -> None:
-    office.shop.api.app.state.now = moment
 
 
 async def test_a_chapter_pays_its_consultants_and_mends_it_next_month(office: Office, desk: Desk):
@@ -328,6 +248,9 @@ async def test_a_list_is_a_file_to_pay_from(office: Office, desk: Desk):
         ({"valid_until": "2026-10-31"}, ("/terms", "rule_dates")),
         ({"trigger": "birthday"}, ("/terms/trigger", "enum")),
         ({"examples": []}, ("/terms/examples", "value_invalid")),
+        ({"pace": {"from_nth": 3, "to_nth": 2}}, ("/terms/pace", "pace_order")),
+        ({"pace": {"from_nth": 0}}, ("/terms/pace/from_nth", "greater_than_equal")),
+        ({"pace": {"least_joining_percent": 101}}, ("/terms/pace/least_joining_percent", "less_than_equal")),
     ],
 )
 async def test_a_wrong_rule_is_refused(office: Office, written: Body, fault: tuple[str, str]):

@@ -1,6 +1,7 @@
 """Pre-registration: who may, what stands against it, who sees it, and the appeal to headquarters."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from app.core.actors import Role
 from app.members import queries as members
 from app.referrals import guards
 from app.settings import Settings
+from tests.identity.staff import hire
 from tests.referrals.conftest import Desk, buyer
 from tests.shop import Answer, pointers
 
@@ -91,6 +93,23 @@ async def test_the_first_valid_one_wins_within_its_window(desk: Desk):
     assert (await desk.register(second, desk.foreign, **again))[0] == 201
 
 
+async def test_the_window_is_90_days_of_china_to_the_minute(desk: Desk):
+    first, second = await desk.shop.member(), await desk.shop.member()
+    made = await desk.registered(first)
+    again = {"buyer_phone": made["buyer_phone"], "dealer_code": "BJ001"}
+    last_minute = datetime(2027, 2, 19, 15, 59, tzinfo=UTC)
+    async with desk.shop.at(last_minute):
+        assert (await desk.register(second, desk.shop.hq, **again))[1]["type"] == "/problems/already-referred"
+    # no night's work in between
+    late = {"status": "ordered", "ordered_on": "2027-02-20"}
+    async with desk.shop.at(last_minute + timedelta(minutes=1)):
+        assert (await desk.do(made, "feedback", desk.shop.director, **late))[1]["type"] == "/problems/wrong-status"
+    async with desk.shop.at(last_minute + timedelta(minutes=1)):
+        status, taken = await desk.register(second, desk.shop.hq, **again)
+        assert (status, taken["registered_on"]) == (201, "2027-02-20")
+    assert (await desk.read(made))["status"] == "lapsed"
+
+
 async def test_only_active_members_refer(desk: Desk):
     member = await desk.shop.member()
     step = {"to": "suspended", "reason": "说明"}
@@ -122,6 +141,29 @@ async def test_whom_nobody_knows_cannot_refer(desk: Desk):
         ("/dealer_code", "unknown_dealer")
     ]
     assert pointers((await desk.register(member, desk.shop.hq))[1]) == [("/dealer_code", "missing")]
+
+
+async def test_a_lead_is_under_a_consultant_of_the_dealer(desk: Desk):
+    for username, role, dealer in (
+        ("selling", Role.SALES_CONSULTANT, "BJ001"), ("caring", Role.CARE_STAFF, "BJ001"),
+        ("afar", Role.SALES_CONSULTANT, "SH001"),
+    ):  # fmt: skip
+        await hire(desk.shop.api, username, role, dealer=dealer)
+    member = await desk.shop.member()
+    for named in ("caring", "afar", "nobody"):
+        status, body = await desk.register(member, desk.shop.director, consultant=named)
+        assert (status, pointers(body)) == (422, [("/consultant", "unknown_consultant")])
+    status, made = await desk.register(member, desk.shop.director, consultant="selling")
+    assert (status, made["consultant"]) == (201, "selling")
+    asked = (await desk.shop.post("/referrals", buyer(dealer_code="BJ001"), desk.of(member)))[1]
+    assert (await desk.do(asked, "confirmation", desk.shop.director, consultant="afar"))[0] == 422
+    assert (await desk.do(asked, "confirmation", desk.shop.director, consultant="selling"))[1]["status"] == "open"
+    # who left sells no more; a dealer's system names its people as it knows them
+    await desk.shop.pool.execute("UPDATE account SET is_active = false WHERE username = 'selling'")
+    assert (await desk.register(member, desk.shop.director, consultant="selling"))[0] == 422
+    program = desk.shop.api.token(Role.API_CLIENT, scopes="referrals:write referrals:read")
+    status, made = await desk.register(member, program, dealer_code="BJ001", consultant="BJ001-3")
+    assert (status, made["consultant"]) == (201, "BJ001-3")
 
 
 async def test_a_retry_registers_once(desk: Desk):

@@ -1,6 +1,7 @@
 """Delivery makes a referral a success: matched, awarded at once, reversed with the sale."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -167,6 +168,15 @@ async def test_delivered_in_time_but_told_late(desk: Desk):
     assert (await desk.read(made))["status"] == "lapsed"
     await desk.deliver(made["buyer_phone"])
     assert (await desk.read(made))["status"] == "delivered"
+
+
+@pytest.mark.parametrize(("delivered_on", "became"), [("2027-02-19", "delivered"), ("2027-02-20", "lapsed")])
+async def test_the_ninetieth_day_is_the_last(desk: Desk, delivered_on: str, became: str):
+    made = await desk.registered(await desk.shop.member())
+    async with desk.shop.at(NOW + timedelta(days=92)):
+        await desk.deliver(made["buyer_phone"], delivered_on=delivered_on)
+    await desk.night(days=92)
+    assert (await desk.read(made))["status"] == became
 
 
 async def test_an_order_outlives_the_window(desk: Desk):

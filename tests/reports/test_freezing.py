@@ -15,10 +15,10 @@ from app.members.imports import import_members
 from app.reports import queries, service
 from app.reports.models import NetworkMonth
 from app.reports.queries import Place
+from tests.callers import BJ, HQ, NORTH, PARTNER, SH, seen
 from tests.members.conftest import car
 from tests.now import NOW
 from tests.shop import Answer, Shop
-from tests.test_rows import BJ, HQ, NORTH, PARTNER, SH, seen
 
 OCTOBER = date(2026, 10, 1)
 PLACES = 6

@@ -1,7 +1,7 @@
 """Abuse signals: each kind is planted once, and once something near it must not be taken for it."""
 
 from datetime import UTC, date, datetime, timedelta
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -12,51 +12,17 @@ from app.core.clock import CHINA
 from app.core.db import new_id
 from app.points import ledger
 from app.points.ledger import Earning, Request
-from app.reports import signals
-from tests.api import SETTINGS, Api
+from tests.api import Api
 from tests.asking import Phones
 from tests.members.conftest import car
 from tests.now import NOW
+from tests.reports.signalling import about, applied, found, judge, serials, spend
 from tests.shop import Person, Shop, order
-
-SOON = NOW + timedelta(days=4)
-"""By then a repair order would have come."""
-_serials = count(900_001)
-
-Found = list[dict[str, Any]]
-
-
-async def found(shop: Shop, kind: str, *, now: datetime = SOON, **settings: Any) -> Found:
-    """The signals of a kind after a night's search."""
-    await signals.find(shop.api.db, SETTINGS.model_copy(update=settings), now=now)
-    status, page = await shop.get("/signals", shop.hq, kind=kind, limit=200)
-    assert status == 200, page
-    return list(page["items"])
-
-
-def about(items: Found, member: Person) -> Found:
-    return [item for item in items if str(member.id) in item["member_ids"]]
-
-
-async def spend(shop: Shop, member: Person, order_no: str, token: str = "", **fields: Any) -> dict[str, Any]:
-    status, made = await shop.redeem(
-        member, 50, token or shop.program, order_no=order_no, **({"dealer_code": "BJ001"} | fields)
-    )
-    assert status == 201, made
-    return dict(made)
-
-
-async def judge(shop: Shop, item: dict[str, Any], verdict: str, version: int | None = None) -> tuple[int, Any]:
-    answer = await shop.api.call(
-        "POST", f"/signals/{item['id']}/judgement", shop.hq, json={"status": verdict, "reason": "查过"},
-        headers={"If-Match": f'"{version or item["version"]}"'},
-    )  # fmt: skip
-    return answer.status_code, answer.json()
 
 
 async def test_a_redemption_whose_order_never_came(shop: Shop):
     member = await shop.member(points=1_000)
-    missing, kept, given_back = [f"RO-{next(_serials)}" for _ in range(3)]
+    missing, kept, given_back = [f"RO-{next(serials)}" for _ in range(3)]
     await spend(shop, member, missing)
     await spend(shop, member, kept)
     status, _ = await shop.post("/repair-orders", order(member.vin, order_no=kept), shop.hq)
@@ -77,7 +43,7 @@ async def test_a_redemption_whose_order_never_came(shop: Shop):
 
 async def test_a_redemption_of_a_cancelled_order_is_one_without(shop: Shop):
     member = await shop.member(points=1_000)
-    number = f"RO-{next(_serials)}"
+    number = f"RO-{next(serials)}"
     await spend(shop, member, number)
     assert (await shop.post("/repair-orders", order(member.vin, order_no=number), shop.hq))[0] == 201
     assert about(await found(shop, "redemption_without_order"), member) == []
@@ -88,7 +54,7 @@ async def test_a_redemption_of_a_cancelled_order_is_one_without(shop: Shop):
 
 async def hired(shop: Shop, *phones: str, dealer: str = "BJ001") -> str:
     """A service advisor with mobile numbers; the account's name."""
-    username = f"staff{next(_serials)}"
+    username = f"staff{next(serials)}"
     body = {"username": username, "name": "李", "password": "another horse battery 马", "role": Role.SERVICE_ADVISOR}
     status, made = await shop.post(f"/dealers/{dealer}/staff", body, shop.hq)
     assert status == 201, made
@@ -165,14 +131,37 @@ async def test_what_a_spike_is_can_be_set(shop: Shop, settings: dict[str, int], 
     assert [item["dealer_code"] for item in items] == places
 
 
-async def applied(shop: Shop, phone: str, name: str) -> None:
-    body = {"name": name, "phone": phone, "vin": car(next(_serials)), "source": "event", "dealer_code": "BJ001"}
-    status, made = await shop.post("/applications", body, shop.hq)
-    assert status == 201, made
+async def test_a_steady_month_and_a_small_one_are_none(shop: Shop, api: Api):
+    """As it comes: 5,000 points every day, 30 times as many of a few, and four times as many of many."""
+    member = await shop.member()
+    for day in range(1, 32):
+        at_end = day > 28
+        await granted(api, member, 5_000, date(2026, 8, day), "HQ")
+        await granted(api, member, 3_000 if at_end else 100, date(2026, 8, day), "BJ001")
+        await granted(api, member, 4_000 if at_end else 1_000, date(2026, 8, day), "SH001")
+    items = await found(shop, "month_end_earning", now=datetime(2026, 9, 3, 2, 0, tzinfo=UTC))
+    of_august = [item for item in items if item["facts"]["month"] == "2026-08"]
+    assert [(item["facts"]["place"], item["facts"]["points"]) for item in of_august] == [("SH001", 12_000)]
+
+
+async def test_points_spent_at_the_last_moment(shop: Shop, api: Api):
+    """BJ001 takes 50 points on each of June's last three days and none before; SH001 50 on every second day."""
+    member = await shop.member()
+    await granted(api, member, 10_000, date(2026, 5, 20), "HQ")
+    for place, days in (("BJ001", (28, 29, 30)), ("SH001", range(2, 31, 2))):
+        for day in days:
+            async with shop.at(datetime(2026, 6, day, 4, tzinfo=UTC)):
+                await spend(shop, member, f"RO-{next(serials)}", dealer_code=place)
+    july = datetime(2026, 7, 3, 2, 0, tzinfo=UTC)
+    (item,) = await found(shop, "month_end_spending", now=july, signal_month_end_points=100)
+    assert (item["dealer_code"], item["facts"]["points"], item["facts"]["a_day"]) == ("BJ001", 150, 0)
+    assert "150" in item["reason"]
+    await shop.pool.execute("DELETE FROM signal WHERE kind = 'month_end_spending'")
+    assert await found(shop, "month_end_spending", now=july, signal_month_end_points=151) == []
 
 
 async def test_many_names_behind_one_number(shop: Shop):
-    family, crowd = f"135{next(_serials):08d}", f"135{next(_serials):08d}"
+    family, crowd = f"135{next(serials):08d}", f"135{next(serials):08d}"
     for name in ("王一", "王二"):
         await applied(shop, family, name)
     for name in ("张一", "张二", "张三", "张三"):
@@ -184,7 +173,7 @@ async def test_many_names_behind_one_number(shop: Shop):
 
 async def signed_in(shop: Shop, member: Person, address: str, device: str) -> None:
     """A session as signing in leaves it, with its record."""
-    at = NOW - timedelta(minutes=next(_serials) % 1_000)
+    at = NOW - timedelta(minutes=next(serials) % 1_000)
     await shop.pool.execute(
         """INSERT INTO login_session (id, member_id, role, device, opened_at, refreshed_at, expires_at)
            VALUES ($1, $2, 'member', $3, $4, $4, $4)""",
@@ -234,7 +223,7 @@ async def referred(shop: Shop, *chain: Person) -> None:
                                      delivered_on)
                VALUES ($1, $2, $3, 'BJ001', 'delivered', 't', $4, '2026-11-01', '2026-12-01', true, $4, false, true,
                        $5, '2026-11-10')""",
-            new_id(), referrer.id, buyer.id, NOW, car(next(_serials)),
+            new_id(), referrer.id, buyer.id, NOW, car(next(serials)),
         )  # fmt: skip
 
 
@@ -275,7 +264,7 @@ async def test_an_earning_that_a_rule_holds_is_shown_until_it_is_decided(shop: S
 
 
 async def test_what_was_cleared_stays_so_until_there_is_more_of_it(shop: Shop):
-    phone = f"135{next(_serials):08d}"
+    phone = f"135{next(serials):08d}"
     for name in ("赵一", "赵二", "赵三"):
         await applied(shop, phone, name)
     known = {item["id"] for item in (await shop.get("/signals", shop.hq, kind="shared_phone"))[1]["items"]}

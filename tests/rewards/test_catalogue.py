@@ -161,7 +161,7 @@ async def test_stock_is_what_its_movements_say(shop: Shop, dsn: str):
 
 
 async def test_what_is_not_counted_has_no_stock_to_change(shop: Shop):
-    fee = await reward(shop, kind="event_fee", prices=[{"points": 10}])
+    fee = await reward(shop, kind="event_fee", reference="城市马拉松", prices=[{"points": 10}])
     pool = await reward(shop, **POOL)
     for one in (fee, pool):
         status, problem = await shop.post(f"/rewards/{one}/movements", {"change": 1} | REASON, shop.hq)
@@ -228,6 +228,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "a service without a rate": (SERVICE | {"fen_per_point": None}, "/fen_per_point", "missing"),
     "a gift with codes": (GIFT | {"codes": "own"}, "/codes", "reward_codes"),
     "a coupon without codes": (COUPON | {"codes": None}, "/codes", "missing"),
+    "a fee of no event in particular": (GIFT | {"kind": "event_fee"}, "/reference", "missing"),
     "an end before the start": (GIFT | {"valid_until": "2025-12-31"}, "/valid_until", "date_before_start"),
     "two prices of a tier": (GIFT | {"prices": [{"points": 1}, {"points": 2}]}, "/prices/1/tier", "tier_repeated"),
     "a choice above the price": (

@@ -3,11 +3,16 @@
 import asyncio
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from app.core.actors import Role
+from app.rewards import catalogue_queries
+from app.rewards.catalogue_models import RewardCode
 from tests.rewards.goods import COUPON, POOL, REASON, kind, order, own, reward
 from tests.shop import Answer, Shop
 
@@ -37,8 +42,22 @@ async def test_a_code_is_taken_once_and_its_member_sees_so(shop: Shop):
     assert (await shop.get(f"/reward-orders/{made['id']}", token))[1]["used_codes"] == [code]
 
 
-async def test_of_eight_tills_one_takes_it(shop: Shop):
+@pytest.mark.parametrize("locked", [True, False])
+async def test_of_eight_tills_one_takes_it(shop: Shop, monkeypatch: pytest.MonkeyPatch, locked: bool):
     coupon, made, _ = await given(shop)
+    if not locked:
+        # each finds it unused; the database alone keeps it to one use, and cannot say that it was used
+        everyone_saw = asyncio.Barrier(8)
+
+        async def unlocked(session: AsyncSession, *_: Any) -> Any:
+            code = await session.scalar(select(RewardCode).where(col(RewardCode.order_id) == UUID(made["id"])))
+            await everyone_saw.wait()
+            return code
+
+        monkeypatch.setattr(catalogue_queries, "given_code", unlocked)
+        answers = await asyncio.gather(*(use(shop, coupon, made["codes"][0]) for _ in range(8)))
+        assert Counter(status for status, _ in answers) == {201: 1, 500: 7}
+        return
     answers = await asyncio.gather(*(use(shop, coupon, made["codes"][0]) for _ in range(8)))
     assert Counter(status for status, _ in answers) == {201: 1, 409: 7}
 

@@ -1,5 +1,6 @@
 """Orders of rewards: held, confirmed, sent, received; cancelled, lapsed, returned."""
 
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.rewards.goods import (
     COUPON,
     GIFT,
     LAPSED,
+    POOL,
     REASON,
     at_counter,
     disagreeing,
@@ -88,6 +90,56 @@ async def test_points_go_back_to_the_lots_they_came_from(shop: Shop):
     ]
     assert (await step(shop, made, "cancellation", REASON))[0] == 200
     assert (await shop.get(f"/members/{member.id}/points", shop.hq))[1] == before
+
+
+@pytest.mark.parametrize("steps", [[], ["confirmation"]])
+async def test_points_that_lapsed_meanwhile_have_days_of_grace(shop: Shop, dsn: str, steps: list[str]):
+    """Whether the order was still held or confirmed: it is not the member who gives it up."""
+    cup = await reward(shop, **GIFT, stock=1)
+    member = await shop.member()
+    assert (await shop.earn(member, 100, expires_on="2026-11-21"))[0] == 201
+    assert (await shop.earn(member, 500, expires_on="2027-12-31"))[0] == 201
+    made = (await order(shop, member, cup))[1]
+    for name in steps:
+        assert (await step(shop, made, name, {}))[0] == 200
+    async with shop.at(NOW + timedelta(days=1)):
+        status, ended = await step(shop, made, "cancellation", REASON)
+        assert (status, ended["status"]) == (200, "cancelled")
+        read = (await shop.get(f"/members/{member.id}/points", shop.hq))[1]
+    assert [(one["expires_on"], one["points"]) for one in read["next_expiries"]] == [
+        ("2026-12-22", 100), ("2027-12-31", 500),
+    ]  # fmt: skip
+    assert await stock(shop, cup) == (1, 0, 0, 1)
+    assert await disagreeing(dsn) == {}
+
+
+async def test_what_a_member_gives_up_lives_no_longer_for_it(shop: Shop, dsn: str):
+    cup = await reward(shop, **GIFT, stock=1)
+    member = await shop.member()
+    assert (await shop.earn(member, 300, expires_on="2026-11-21"))[0] == 201
+    # ten minutes before China's midnight, and ten after
+    async with shop.at(NOW.replace(hour=15, minute=50)):
+        made, token = (await order(shop, member, cup))[1], own(shop, member)
+    async with shop.at(NOW.replace(hour=16, minute=10)):
+        assert (await step(shop, made, "cancellation", REASON, token))[1]["status"] == "cancelled"
+        assert await shop.wallet(member) == (0, 0, 0, 0)
+    assert await disagreeing(dsn) == {}
+
+
+@pytest.mark.parametrize("steps", [[], ["confirmation"]])
+async def test_codes_whose_money_was_never_paid_stay_free(shop: Shop, dsn: str, steps: list[str]):
+    pool = await reward(shop, **POOL | {"prices": [{"points": 50, "money_fen": 100}]})
+    assert (await shop.post(f"/rewards/{pool}/codes", {"codes": [f"PAID-{len(steps)}"]} | REASON, shop.hq))[0] == 201
+    member = await shop.member()
+    assert (await shop.earn(member, 50, expires_on="2026-11-21"))[0] == 201
+    made = (await order(shop, member, pool))[1]
+    for name in steps:
+        assert (await step(shop, made, name, {"payment_reference": "POS-1"}))[0] == 200
+    async with shop.at(NOW + timedelta(days=1)):
+        status, answer = await step(shop, made, "cancellation", REASON)
+    assert (status, answer.get("status")) == ((409, 409) if steps else (200, "cancelled"))
+    assert (await stock(shop, pool))[3] == (0 if steps else 1)
+    assert await disagreeing(dsn) == {}
 
 
 @pytest.mark.parametrize(("is_restocked", "left"), [(True, 1), (False, 0)])

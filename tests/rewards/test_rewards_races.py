@@ -25,6 +25,34 @@ async def twelve_for_three(shop: Shop, cup: str) -> Counter[str]:
     return await outcomes(*(order(shop, member, cup) for member in members))
 
 
+async def unlocked(session: AsyncSession, *conditions: Any, locked: bool = False) -> Any:
+    return await reward_where(session, *conditions)
+
+
+# what a control broke is mended, so that the module's other tests see whole books
+_MEND = """
+UPDATE reward r SET stock = 12, reserved = o.held, issued = o.given
+  FROM (SELECT count(*) FILTER (WHERE status = 'held') AS held, count(*) FILTER (WHERE status = 'delivered') AS given
+          FROM reward_order WHERE reward_id = $1) o WHERE r.id = $1
+"""
+_MEND_MOVEMENTS = """
+INSERT INTO reward_movement (id, reward_id, change, reason, at, by)
+SELECT gen_random_uuid(), $1, 12 - sum(change), 'control', now(), 'tests' FROM reward_movement WHERE reward_id = $1
+HAVING sum(change) <> 12
+"""
+_MEND_CODES = """
+INSERT INTO reward_code (id, reward_id, code)
+SELECT gen_random_uuid(), r.id, 'MEND-' || n FROM reward r, generate_series(1, 12) n
+ WHERE r.id = $1 AND r.codes = 'pool'
+   AND n <= 12 - r.issued - (SELECT count(*) FROM reward_code WHERE reward_id = r.id AND order_id IS NULL)
+"""
+
+
+async def mend(shop: Shop, reward_id: str) -> None:
+    for statement in (_MEND, _MEND_MOVEMENTS, _MEND_CODES):
+        await shop.pool.execute(statement, reward_id)
+
+
 @pytest.mark.parametrize("locked", [True, False])
 async def test_twelve_members_race_for_three_cups(shop: Shop, dsn: str, monkeypatch: pytest.MonkeyPatch, locked: bool):
     cup = await reward(shop, **GIFT, stock=3)
@@ -34,38 +62,43 @@ async def test_twelve_members_race_for_three_cups(shop: Shop, dsn: str, monkeypa
         assert await stock(shop, cup) == (3, 3, 0, 0)
         assert await disagreeing(dsn) == {}
         return
-
-    async def unlocked(session: AsyncSession, *conditions: Any, locked: bool = False) -> Any:
-        return await reward_where(session, *conditions)
-
     monkeypatch.setattr(orders, "reward_where", unlocked)
     assert await twelve_for_three(shop, cup) != clean
     assert "rewards-stock" in await disagreeing(dsn)
-    # what the control broke is mended, so that the module's other tests see whole books
-    await shop.pool.execute(
-        "UPDATE reward SET stock = 12, reserved = (SELECT count(*) FROM reward_order WHERE reward_id = reward.id)"
-        " WHERE id = $1", cup,
-    )  # fmt: skip
-    await shop.pool.execute(
-        "INSERT INTO reward_movement (id, reward_id, change, reason, at, by)"
-        " VALUES (gen_random_uuid(), $1, 9, 'control', now(), 'tests')", cup,
-    )  # fmt: skip
-
-
-async def test_one_member_races_against_its_own_limit(shop: Shop, dsn: str):
-    cup = await reward(shop, **GIFT, stock=9, limit_per_member=2)
-    member = await shop.member(points=5000)
-    assert await outcomes(*(order(shop, member, cup) for _ in range(6))) == Counter({"held": 2, "reward-limit": 4})
+    await mend(shop, cup)
     assert await disagreeing(dsn) == {}
 
 
-async def test_each_code_goes_to_one(shop: Shop, dsn: str):
+@pytest.mark.parametrize("locked", [True, False])
+async def test_one_member_races_against_its_own_limit(
+    shop: Shop, dsn: str, monkeypatch: pytest.MonkeyPatch, locked: bool
+):
+    cup = await reward(shop, **GIFT, stock=12, limit_per_member=2)
+    member = await shop.member(points=5000)
+    if not locked:
+        monkeypatch.setattr(orders, "reward_where", unlocked)
+    came = await outcomes(*(order(shop, member, cup) for _ in range(6)))
+    assert (came == Counter({"held": 2, "reward-limit": 4})) is locked
+    if not locked:
+        await mend(shop, cup)
+    assert await disagreeing(dsn) == {}
+
+
+@pytest.mark.parametrize("locked", [True, False])
+async def test_each_code_goes_to_one(shop: Shop, dsn: str, monkeypatch: pytest.MonkeyPatch, locked: bool):
     pool = await reward(shop, **POOL)
     codes = [f"RACE-{number}" for number in range(4)]
     assert (await shop.post(f"/rewards/{pool}/codes", {"codes": codes} | REASON, shop.hq))[0] == 201
     members = [await shop.member(points=100) for _ in range(8)]
+    if not locked:
+        monkeypatch.setattr(orders, "reward_where", unlocked)
     answers = await asyncio.gather(*(order(shop, member, pool) for member in members))
-    assert sorted(body["codes"][0] for status, body in answers if status == 201) == codes
+    given = [body["codes"][0] for status, body in answers if status == 201]
+    # even so the database gives no code twice
+    assert len(given) == len(set(given))
+    assert (sorted(given) == codes and Counter(status for status, _ in answers) == {201: 4, 409: 4}) is locked
+    if not locked:
+        await mend(shop, pool)
     assert await disagreeing(dsn) == {}
 
 

@@ -21,7 +21,7 @@ from tests.settlement.desk import Desk
 SETTLERS = {Role.HQ_ADMIN, Role.HQ_FINANCE}
 READERS = SETTLERS | {
     Role.HQ_OPERATIONS, Role.AUDITOR, Role.REGIONAL_MANAGER, Role.GENERAL_MANAGER, Role.CARE_DIRECTOR,
-    Role.FINANCE_CLERK, Role.PARTNER_CLERK,
+    Role.FINANCE_CLERK, Role.PARTNER_CLERK, Role.PARTNER_MANAGER,
 }  # fmt: skip
 
 
@@ -34,8 +34,8 @@ READERS = SETTLERS | {
         ("GET", "/periods", READERS),
         ("GET", "/statements", READERS),
         ("GET", "/statements/{id}", READERS),
-        ("POST", "/statements/{id}/confirmation", {Role.FINANCE_CLERK}),
-        ("POST", "/statements/{id}/disputes", {Role.FINANCE_CLERK}),
+        ("POST", "/statements/{id}/confirmation", {Role.FINANCE_CLERK, Role.PARTNER_MANAGER}),
+        ("POST", "/statements/{id}/disputes", {Role.FINANCE_CLERK, Role.PARTNER_MANAGER}),
         ("POST", "/statements/{id}/payment", SETTLERS),
         ("POST", "/disputes/{id}/answer", SETTLERS),
     ],

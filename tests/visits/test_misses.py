@@ -10,9 +10,9 @@ from app.privacy import retention
 from app.visits import deliveries_queries
 from app.visits.deliveries_models import Delivery
 from tests.api import DATA_KEY, SETTINGS
+from tests.callers import BJ, HQ, NORTH, PARTNER, SH, seen
 from tests.now import NOW
 from tests.shop import Person, Shop, pointers, problem
-from tests.test_rows import BJ, HQ, NORTH, PARTNER, SH, seen
 from tests.visits.delivered import Body, deliver, delivery, enrol, read
 
 # --- matching ---
