@@ -134,6 +134,9 @@ async def _send_texts(database: Database, sms: SmsSender, job: Job, clock: Clock
         pause = await texts.work_off(database, sms, event_id, settings=Settings(), clock=clock)
     except _PASSING as error:
         raise RetryRequested(delay=_PAUSE, reason=str(error)) from error
+    except Exception:
+        await texts.give_up(database, event_id)
+        raise
     if pause is not None:
         raise RetryRequested(delay=pause, reason="the night, or the provider")
 

@@ -19,7 +19,8 @@ ZH, EN = texts(Language.ZH), texts(Language.EN)
 OTHER_SECTIONS = {
     "field", "warning", "sms", "export", "filter", "timeline", "import-fault", "import-right", "unreadable",
     "unreadable-row", "trigger", "rule_field", "signal", "event_notice", "event_draft",
-    "event_file", "event_kind", "event_class", "event_status", "registration_status",
+    "event_file", "event_kind", "event_class", "event_status", "registration_status", "lot_status",
+    "perk_claim_status",
 }  # fmt: skip
 
 

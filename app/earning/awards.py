@@ -149,11 +149,11 @@ async def award(connection: asyncpg.Connection, event: Event, request: Request, 
 
     Raises:
         InvalidPayload: a field is unknown, missing or of another kind; or the dealer is not known.
-        DocumentConflict: the document was awarded to another member or from other inputs.
+        DocumentConflict: the document was brought before for another member or dealer, or from other inputs.
         NotFound: there is no such member.
         WalletClosed, FutureDate.
     """
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 3))", event.document)
+    await lock(connection, event.document)
     book = await books.book(connection)
     typed = await _typed(connection, event, book)
     if (first := await _first_outcome(connection, typed, book)) is not None:
@@ -165,6 +165,11 @@ async def award(connection: asyncpg.Connection, event: Event, request: Request, 
     cases = await keep_cases(connection, kept([(typed, judged)]), request.now)
     released = await _release(connection, typed, request.now)
     return Outcome(typed.document, typed.attempt, judged, lots, posting_nos, cases, released)
+
+
+async def lock(connection: asyncpg.Connection, document: str) -> None:
+    """Have whoever brings the document meanwhile wait for this transaction's end."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 3))", document)
 
 
 async def park(connection: asyncpg.Connection, event: Event, reason: str, now: datetime) -> list[UUID]:
@@ -188,26 +193,29 @@ async def _typed(connection: asyncpg.Connection, event: Event, book: Book) -> en
 
 
 _AWARDS = """
-SELECT a.part, a.rule_no, a.member_id, a.funder, a.place, a.points, a.status_points, a.inputs::text AS inputs,
-       a.waits_for, a.cause, p.posting_no
-  FROM award a LEFT JOIN ledger.posting p
+SELECT a.part, a.rule_no, coalesce(m.merged_into, a.member_id) AS member_id, a.funder, a.place, a.points,
+       a.status_points, a.inputs::text AS inputs, a.waits_for, a.cause, p.posting_no
+  FROM award a LEFT JOIN member m ON m.id = a.member_id LEFT JOIN ledger.posting p
     ON p.member_id = a.member_id AND p.request_key = md5(a.cause || '#' || a.attempt)::uuid
  WHERE a.document = $1 AND a.attempt = $2 ORDER BY a.part"""
+
+_CASES_OF = f"""
+SELECT c.id, coalesce(m.merged_into, c.member_id) AS member_id, coalesce(c.dealer_code, '{HEADQUARTERS}') AS place
+  FROM earning_case c LEFT JOIN member m ON m.id = c.member_id
+ WHERE c.document = $1 AND c.attempt = $2 ORDER BY c.id"""  # noqa: S608 (a constant of ours)
 
 
 async def _first_outcome(connection: asyncpg.Connection, event: engine.Event, book: Book) -> Outcome | None:
     rows = await connection.fetch(_AWARDS, event.document, event.attempt)
-    cases = await connection.fetch(
-        "SELECT id, member_id, points FROM earning_case WHERE document = $1 AND attempt = $2 ORDER BY id",
-        event.document, event.attempt,
-    )  # fmt: skip
+    cases = await connection.fetch(_CASES_OF, event.document, event.attempt)
     if not rows and not cases:
         return None
+    if any((one["member_id"], one["place"]) != (event.member_id, event.place) for one in (*rows, *cases)):
+        raise DocumentConflict
     values = {**day_values(event.on), **event.values}
     for row in rows:
         inputs = {name: value for name, value in orjson.loads(row["inputs"]).items() if not name.startswith("member.")}
-        same = (row["member_id"], row["place"]) == (event.member_id, event.place)
-        if not same or any(values[name] != value for name, value in inputs.items()):
+        if any(values[name] != value for name, value in inputs.items()):
             raise DocumentConflict
     lots = [
         Lot(event, book.version(row["rule_no"]), row["part"], row["funder"], row["points"], row["status_points"])
@@ -334,7 +342,7 @@ async def _reverse(
     connection: asyncpg.Connection, document: str, reason: str, request: Request,
     but: tuple[UUID, int] | None = None,
 ) -> int:  # fmt: skip
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 3))", document)
+    await lock(connection, document)
     await connection.execute(
         """UPDATE earning_case SET status = 'refused', decided_at = $2, decided_by = $3, decision = $4
             WHERE document = $1 AND status = 'open'""",

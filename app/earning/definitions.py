@@ -88,7 +88,7 @@ class UntilEvent(Part):
 
 
 class RollingMonths(Part):
-    """Until the end of the so-manieth month after that of the business date."""
+    """Until the end of the month so many months after that of the business date."""
 
     kind: Literal["rolling_months"]
     months: Months

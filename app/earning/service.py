@@ -58,6 +58,7 @@ SELECT booked_on FROM award WHERE document = $1
 
 
 async def _first_day(connection: asyncpg.Connection, body: EventCreate, now: datetime) -> date:
-    # what the day's date fills in must not turn a retry after midnight into a refusal
+    # what the day's date fills in must not turn a retry after midnight into a refusal, also of one under way
+    await awards.lock(connection, body.document)
     first: date | None = await connection.fetchval(_FIRST_DAY, body.document)
     return first or china_date(now)

@@ -125,6 +125,11 @@ def document_of(registration_id: UUID) -> str:
     return f"{Trigger.EVENT_ATTENDED}:{registration_id}"
 
 
+def fields_of(event_id: UUID, event_class: str, kind: str, party: int) -> dict[str, object]:
+    """An attended event as earning rules see it."""
+    return {"code": str(event_id), "class": event_class, "kind": kind, "companions": party - 1}
+
+
 async def _award(session: AsyncSession, event: ClubEvent, registration: Registration, made: CheckIn) -> int:
     connection = await raw(session)
     if not (await registration_queries.active(session, [registration.member_id])).get(registration.member_id):
@@ -132,11 +137,7 @@ async def _award(session: AsyncSession, event: ClubEvent, registration: Registra
         return 0
     attended = Event(
         Trigger.EVENT_ATTENDED, document_of(registration.id), registration.member_id, event.dealer_code,
-        china_date(made.at),
-        {
-            "code": str(event.id), "class": event.event_class, "kind": event.kind,
-            "companions": registration.party - 1,
-        },
+        china_date(made.at), fields_of(event.id, event.event_class, event.kind, registration.party),
         attempt=await queries.times(session, registration.id),
     )  # fmt: skip
     request = Request(made.by, f"check-in:{made.id}", made.recorded_at)

@@ -235,8 +235,12 @@ async def listed(
     limit: int,
 ) -> Sequence[Listed]:  # fmt: skip
     """An event's registrations in the order of coming; `name`: of members called so, or beginning so."""
-    of_member = and_(col(EventNotice.event_id) == event_id, col(EventNotice.member_id) == col(_R.member_id))
-    texted = select(func.max(col(EventNotice.text_status))).where(of_member).scalar_subquery()
+    # with the calling-off that ended this registration, not one given up before
+    told = and_(
+        col(EventNotice.event_id) == event_id, col(EventNotice.member_id) == col(_R.member_id),
+        col(EventNotice.at) == col(_R.ended_at),
+    )  # fmt: skip
+    texted = select(func.max(col(EventNotice.text_status))).where(told).scalar_subquery()
     query = (
         select(_R, col(Member.member_no), col(Member.name), col(CheckIn.at), texted)
         .join(Member, col(Member.id) == col(_R.member_id))

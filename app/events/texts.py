@@ -72,6 +72,12 @@ async def work_off(
     return await _pause(database.pool, event_id, night, event["starts_at"], clock())
 
 
+async def give_up(database: Database, event_id: UUID) -> None:
+    """Leave what is not sent to whoever runs the event, who has to call."""
+    await _set(database.pool, event_id, TextStatus.SENDING, TextStatus.UNCLEAR)
+    await _set(database.pool, event_id, TextStatus.DUE, TextStatus.FAILED)
+
+
 async def _send_all(
     database: Database, sms: SmsSender, event_id: UUID, message: Message, night: Night, clock: Clock
 ) -> None:

@@ -31,7 +31,7 @@ async def approve(session: AsyncSession, actor: Actor, claim_id: UUID, *, now: d
 
 
 async def dispute(session: AsyncSession, actor: Actor, claim_id: UUID, order: ClaimDispute) -> PerkClaimRead:
-    """Who pays or gets it objects.
+    """Who pays or gets it objects; headquarters' finance does for anybody who has no sign-in.
 
     Raises:
         NotFound.

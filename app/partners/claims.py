@@ -17,6 +17,7 @@ import asyncpg
 
 from app.core.clock import CHINA, add_months
 from app.core.db import Connection, insert_rows, new_id
+from app.core.tabular import harmless
 from app.partners.claim_schemas import ClaimLine, ClaimList, ClaimNet
 from app.partners.rules import PerkClaimStatus, commission_fen, party_of
 
@@ -90,7 +91,9 @@ def as_csv(claims: ClaimList) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(("month", *ClaimLine.model_fields))
-    writer.writerows((claims.month, *line.model_dump(mode="json").values()) for line in claims.lines)
+    for line in claims.lines:
+        cells = line.model_dump(mode="json").values()
+        writer.writerow((claims.month, *(harmless(cell) if isinstance(cell, str) else cell for cell in cells)))
     return out.getvalue().encode("utf-8-sig")
 
 

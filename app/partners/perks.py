@@ -66,15 +66,17 @@ async def _require_whole(
     """Refuse a perk that makes no sense, or that is given at others' cost.
 
     Args:
-        named: the fields that are being said; days that were said earlier stand, whatever the contract has become.
+        named: the fields that are being said; what was said earlier stands, whatever became of contract and chapters.
 
     Raises:
         InvalidPayload: dates out of order, or outside the partner's contract; blackout days on which there is no perk;
             a quota below what is claimed; a segment, a chapter or a partner that there is not for this perk; a share
             of headquarters or of others in a chapter's own.
     """
-    faults = [*await _share_faults(session, perk, partner), *await _chapter_faults(session, perk, partner)]
-    faults += [fault for fault in _day_faults(perk, partner) if fault.pointer.split("/")[1] in named]
+    faults = [*await _share_faults(session, perk, partner), *_day_faults(perk, partner)]
+    faults += await _chapter_faults(session, perk, partner)
+    # a perk that ends before it begins is refused, whichever of its days is named
+    faults = [one for one in faults if one.pointer.split("/")[1] in named or one.code == "date_before_start"]
     if perk.quota is not None and perk.quota < (perk.claimed or 0):
         faults.append(FieldError("/quota", "quota_taken", {"claimed": perk.claimed}))
     if perk.segment_id is not None:

@@ -11,7 +11,7 @@
 --      (who opens a missing month, poster or closer, has locked it so before, and holds the opening's lock to the end)
 --   4. the member_balance row     the one lock that spending and earning share
 -- A batch takes 3 for its months in order, then 4 for its members in order; its causes are guarded by its caller's key.
--- What matures or lapses on the way (`touch`) may need another month's 3 under 4; should a closer queue between, the
+-- What matures or lapses on the way (`touch`, `mature_all`) may need another month's 3 under 4; should a closer queue between, the
 -- two shared holders do not conflict and PostgreSQL lets the second pass.
 --
 -- A business refusal is a status in the answer, never an exception; an exception means a broken invariant.
@@ -381,19 +381,17 @@ BEGIN
   RETURN d;
 END $$;
 
--- `touch` for the pending lots of many locked members at once: what has matured is available, a posting a lot. Lapsed lots, and
--- members in debt, stay due.
+-- `touch` for the pending lots of many locked members at once, who owe nothing: what has matured is available, a posting a lot.
+-- Lapsed lots stay due.
 CREATE OR REPLACE FUNCTION ledger.mature_all(p_members uuid[], p_day date, p_now timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_due uuid[] := ARRAY(SELECT member_id FROM ledger.member_balance
-                         WHERE member_id = ANY (p_members) AND due_on <= p_day AND is_open AND owed = 0);
   v_months date[];
   v_periods date[];
 BEGIN
   SELECT array_agg(month), array_agg(ledger.booking_period(month)) INTO v_months, v_periods
     FROM (SELECT DISTINCT ledger.month_of(spendable_from) AS month FROM ledger.lot
-           WHERE member_id = ANY (v_due) AND pending > 0 AND spendable_from <= p_day ORDER BY 1) months;
+           WHERE member_id = ANY (p_members) AND pending > 0 AND spendable_from <= p_day ORDER BY 1) months;
   IF v_months IS NOT NULL THEN
     WITH ripe AS MATERIALIZED (
       SELECT l.member_id, l.lot_no, l.posting_no AS earned_no, l.funder, l.pending::bigint AS points, l.spendable_from, m.period,
@@ -401,7 +399,7 @@ BEGIN
              b.available + sum(l.pending::int) OVER own AS available, b.pending - sum(l.pending::int) OVER own AS pending
         FROM ledger.lot l JOIN ledger.member_balance b USING (member_id)
              JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(l.spendable_from)
-       WHERE l.member_id = ANY (v_due) AND l.pending > 0 AND l.spendable_from <= p_day
+       WHERE l.member_id = ANY (p_members) AND l.pending > 0 AND l.spendable_from <= p_day
       WINDOW own AS (PARTITION BY l.member_id ORDER BY l.spendable_from, l.lot_no)
     ), lots AS (
       UPDATE ledger.lot l SET pending = 0, available = l.available + r.points FROM ripe r
@@ -423,7 +421,7 @@ BEGIN
   UPDATE ledger.member_balance b
      SET due_on = (SELECT coalesce(min(CASE WHEN l.pending > 0 THEN l.spendable_from ELSE l.expires_on + 1 END), 'infinity')
                      FROM ledger.lot l WHERE l.member_id = b.member_id AND l.pending + l.available > 0)
-   WHERE b.member_id = ANY (v_due);
+   WHERE b.member_id = ANY (p_members);
 END $$;
 
 -- The members for whom something may have matured or lapsed by a day.
@@ -612,8 +610,8 @@ DECLARE
   v_spendable bigint;
   v_wrong text;
   v_left bigint := p_points;
-  v_lot int;
-  v_expires_on date;
+  v_lot int := 0;
+  v_expires_on date := p_booked_on;
   v_funder text;
   v_part bigint;
 BEGIN
@@ -650,7 +648,7 @@ BEGIN
   LOOP
     -- no record: a column costs less
     SELECT lot_no, expires_on, funder, least(available, v_left) INTO v_lot, v_expires_on, v_funder, v_part FROM ledger.lot
-     WHERE member_id = p_member AND available > 0 AND spendable_from <= p_booked_on AND expires_on >= p_booked_on
+     WHERE member_id = p_member AND (expires_on, lot_no) > (v_expires_on, v_lot) AND available > 0 AND spendable_from <= p_booked_on
      ORDER BY expires_on, lot_no LIMIT 1;
     IF NOT FOUND THEN RAISE EXCEPTION 'member %: the lots do not hold the balance', p_member; END IF;
     UPDATE ledger.lot
@@ -1136,6 +1134,8 @@ CREATE OR REPLACE FUNCTION ledger.earn_batch(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   v_today date := ledger.china_date(p_now);
+  v_last date := (SELECT max(day) FROM unnest(p_booked_on) day WHERE day <= v_today);
+  v_due uuid[];
   v_months date[];
   v_periods date[];
   v_fresh bigint[];
@@ -1144,8 +1144,10 @@ DECLARE
 BEGIN
   SELECT array_agg(month ORDER BY month), array_agg(ledger.booking_period(month) ORDER BY month) INTO v_months, v_periods
     FROM (SELECT DISTINCT ledger.month_of(day) AS month FROM unnest(p_booked_on) day WHERE day <= v_today ORDER BY 1) months;
-  PERFORM FROM ledger.member_balance m WHERE m.member_id = ANY (p_members) ORDER BY m.member_id FOR UPDATE;
-  PERFORM ledger.mature_all(p_members, (SELECT max(day) FROM unnest(p_booked_on) day WHERE day <= v_today), p_now);
+  SELECT array_agg(member_id) FILTER (WHERE is_open AND owed = 0 AND due_on <= v_last) INTO v_due
+    FROM (SELECT member_id, is_open, owed, due_on FROM ledger.member_balance WHERE member_id = ANY (p_members)
+           ORDER BY member_id FOR UPDATE) locked;
+  IF v_due IS NOT NULL THEN PERFORM ledger.mature_all(v_due, v_last, p_now); END IF;
 
   WITH asked AS MATERIALIZED (
     SELECT r.*, b.version, b.lots, b.available, b.pending, b.held, b.owed, b.due_on,

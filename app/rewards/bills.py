@@ -48,8 +48,6 @@ async def pay(
         PointsChoice: points would pay more of the bill than the share.
         ConfirmationWrong: the ledger has counted it, which stays. Otherwise what `post` raises.
     """
-    if order.bill_fen is None:
-        raise InvalidPayload.at("/bill_fen", "missing")
     async with db.transaction(undo=dry_run) as connection:
         await queries.lock_bill(connection, place, order.order_no)
         before = await queries.paid_of(connection, place, order.order_no)
@@ -59,6 +57,8 @@ async def pay(
             wrong = error
         else:
             if not posting.replayed:
+                if order.bill_fen is None:
+                    raise InvalidPayload.at("/bill_fen", "missing")
                 _require_within(share, order.bill_fen, before.in_all_fen, posting.points)
                 await queries.note(
                     connection, posting.member_id, posting.posting_no, place, order.order_no, order.bill_fen,

@@ -54,10 +54,14 @@ async def note(
 
 
 async def paid_of(
-    connection: Connection, dealer_code: str, order_no: str, reward_id: UUID | None = None
+    connection: Connection, dealer_code: str, order_no: str, reward_id: UUID | None = None, *, plainly: bool = True
 ) -> PaidAlready:
-    """What points pay of a repair order, which is locked; the connection reads all chapters."""
-    plainly_fen: int = await connection.fetchval(_PLAINLY_PAID, dealer_code, order_no)
+    """What points pay of a repair order, which is locked; the connection reads all chapters.
+
+    Args:
+        plainly: count points redeemed plainly, too.
+    """
+    plainly_fen: int = await connection.fetchval(_PLAINLY_PAID, dealer_code, order_no) if plainly else 0
     row = await connection.fetchrow(_ORDERS_PAID, dealer_code, order_no, reward_id)
     assert row is not None
     by_reward_fen, by_orders_fen = row

@@ -153,7 +153,9 @@ async def _share_of(
         raise InvalidPayload.at(pointer, "missing" if pointer != "/quantity" else "not_for_this_reward")
     assert reward.max_share_percent is not None
     assert reward.fen_per_point is not None
-    paid = await bills_queries.paid_of(await raw(session), actor.dealer_code, bill.order_no, reward.id)
+    paid = await bills_queries.paid_of(
+        await raw(session), actor.dealer_code, bill.order_no, reward.id, plainly=share is not None
+    )
     own_fen = share_fen(bill.by_part(), reward.covers, reward.max_share_percent) - paid.by_reward_fen
     whole_fen = (bill.total_fen if share is None else share.fen(bill.total_fen)) - paid.in_all_fen
     most = max(0, min(own_fen, whole_fen)) // reward.fen_per_point
@@ -320,7 +322,9 @@ async def cancel(
 async def _give_up(
     session: AsyncSession, actor: Actor, order: RewardOrder, reason: str, grace: timedelta, now: datetime
 ) -> None:
-    """Give held points back. What lapsed meanwhile would end with its hold; it is refunded but to who gave up."""
+    """Give held points back. What lapsed meanwhile is gone when the member gives up, or the hold's time is over; when
+    staff cancel, it is captured and refunded, and so lives on for the days of grace.
+    """
     is_theirs = actor.role is Role.MEMBER or order.held_until <= now
     if is_theirs or not await queries.has_lapsed(await raw(session), order.wallet_id, order.hold_no, china_date(now)):
         await _release(session, order, actor.subject, now)

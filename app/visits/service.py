@@ -33,7 +33,7 @@ from app.visits.queries import Accepted, Known, Owner
 from app.visits.rules import COLUMNS, Order, mileage_km, parse_order
 from app.visits.tiers import MEASURES
 
-CHUNK = 5_000
+FIRST_CHUNK, CHUNK = 1_000, 8_000
 MOST_REFUSED = 10_000
 """Refused rows that are kept of an upload: one that has more is not what its sender takes it for."""
 _ATTEMPTS = 5
@@ -122,8 +122,11 @@ def _count(done: Done, report: OrderReport, rejections: list[Rejection]) -> None
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while chunk := list(islice(rows, CHUNK)):
+    # small ones first, for the database to begin soon
+    size = min(FIRST_CHUNK, CHUNK)
+    while chunk := list(islice(rows, size)):
         yield chunk
+        size = min(2 * size, CHUNK)
 
 
 def _judge(

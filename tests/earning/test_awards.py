@@ -49,6 +49,16 @@ async def test_an_event_earns_once(shop: Shop):
     assert await shop.wallet(member) == (50, 0, 0, 0)
 
 
+async def test_an_event_brought_again_after_a_merge_has_its_first_answer(shop: Shop):
+    rule, kept, gone = await survey_rule(shop), await shop.member(), await shop.member()
+    event = answered(rule, gone)
+    first = await tell(shop, event)
+    await merged(shop, gone, kept)
+    again = await tell(shop, event)
+    assert (again["replayed"], again["posting_nos"]) == (True, first["posting_nos"])
+    assert await shop.wallet(kept) == (50, 0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("trigger", "fields", "amount", "points"),
     [
@@ -298,8 +308,13 @@ async def test_a_budget_used_up_in_the_middle_of_an_import(shop: Shop):
 
 async def test_what_is_held_for_review_waits(shop: Shop):
     rule, member = await survey_rule(shop, hold_for_review="event.score > 4"), await shop.member()
-    told = await tell(shop, answered(rule, member))
+    event = answered(rule, member)
+    told = await tell(shop, event)
     assert (told["points"], len(told["cases"])) == (0, 1)
+    assert (await tell(shop, event))["cases"] == told["cases"]
+    for other in ({"member_id": str((await shop.member()).id)}, {"dealer_code": "SH001"}):
+        status, answer = await shop.post("/points/earnings", event | other, shop.program)
+        assert (status, answer["type"]) == (409, "/problems/document-conflict")
     (case,) = await cases(shop, member)
     assert (case["kind"], case["points"], case["reason"]) == ("review", 50, "event.score > 4")
     assert (await shop.post(f"/points/cases/{case['id']}/approval", {"reason": "好"}, shop.director))[0] == 403

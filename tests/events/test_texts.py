@@ -2,10 +2,14 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
+from pgqueuer.models import Job
 
+from app import worker
 from app.core.clock import CHINA
 from app.core.problems import SmsUnavailable
 from app.core.sms import Message, SmsNotTaken
@@ -118,6 +122,33 @@ async def test_without_a_provider_or_guests_there_is_no_job(guests: Guests, monk
     event, [member] = await called_off(guests, 1)
     assert await jobs(guests.desk, event) == 0
     assert await said(guests.desk, event) == {str(member.id): None}
+
+
+async def test_a_text_belongs_to_the_registration_that_ended_with_the_event(guests: Guests) -> None:
+    desk, member = guests.desk, await guests.member()
+    event = await desk.opened()
+    for _ in range(2):
+        assert (await guests.register(event, member))[0] == 201
+        async with desk.at(NOW + timedelta(minutes=5)):
+            await guests.do(event, member, "cancellation")
+    assert (await guests.register(event, member))[0] == 201
+    async with desk.at(NOW + timedelta(minutes=10)):
+        await desk.done(event, "cancellation", reason="下雨")
+    page = (await desk.shop.get(f"/events/{event['id']}/registrations", desk.director))[1]
+    assert [one["text_status"] for one in page["items"]] == [None, None, "due"]
+
+
+async def test_a_job_that_breaks_down_leaves_nobody_to_wait(guests: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
+    event, members = await called_off(guests, 3)
+
+    async def broken(*_: object) -> None:
+        raise LookupError("a fault of ours")
+
+    monkeypatch.setattr(texts, "_send_all", broken)
+    job = cast(Job, SimpleNamespace(payload=event["id"].encode()))
+    with pytest.raises(LookupError):
+        await worker._send_texts(guests.desk.shop.api.db, Post(), job, lambda: NOW)
+    assert await said(guests.desk, event) == {str(member.id): "failed" for member in members}
 
 
 async def test_a_worker_that_dies_loses_and_repeats_nothing(guests: Guests) -> None:

@@ -217,9 +217,13 @@ async def test_a_disputed_line_waits_for_headquarters(month: Month) -> None:
     assert kind(await month.step(claim, "answer", month.finance(), {"answer": "再"})) == (409, "wrong-status")
     again = (await month.step(claim, "dispute", manager(shop, month.hotel), {"reason": "的确错了"}))[1]
     assert (again["reason"], again["answer"]) == ("的确错了", None)
-    gone = (await month.step(claim, "answer", month.finance(), {"answer": "撤回", "withdraw": True}))[1]
-    assert gone["status"] == "withdrawn"
-    assert kind(await month.step(claim, "approval", month.finance())) == (409, "wrong-status")
+    gone = (await month.step(claim, "answer", month.finance(), {"answer": "=1+1", "withdraw": True}))[1]
+    assert (gone["status"], gone["answer"]) == ("withdrawn", "=1+1")
+    sheet = await shop.api.call("GET", "/perk-claims/2026-11?format=csv", month.finance())
+    assert ",'=1+1," in sheet.text, "no spreadsheet takes it for a formula"
+    status, refused = await month.step(claim, "approval", month.finance())
+    assert (status, refused["type"]) == (409, "/problems/wrong-status")
+    assert "已撤回" in refused["detail"]
     nets = (await shop.get("/perk-claims/2026-11", payer))[1]["nets"]
     assert nets == [], "nothing is owed for it"
 

@@ -126,6 +126,8 @@ async def test_days_said_earlier_stand_when_the_contract_becomes_shorter(shop: S
     assert (await change(shop, f"/perks/{tea}", shop.hq, is_offered=False))[0] == 200
     status, body = await change(shop, f"/perks/{tea}", shop.hq, valid_until="2026-12-30")
     assert (status, pointers(body)) == (422, [("/valid_until", "date_too_late")])
+    status, body = await change(shop, f"/perks/{tea}", shop.hq, valid_from="2027-05-01")
+    assert (status, pointers(body)) == (422, [("/valid_until", "date_before_start")])
 
 
 async def test_a_chapter_gives_at_its_own_cost(shop: Shop) -> None:
