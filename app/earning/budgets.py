@@ -5,14 +5,13 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.chapters import queries as chapters
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor, Reach
-from app.core.db import broken_constraint, raw
+from app.core.db import flush_unless, raw
 from app.core.editing import edit
 from app.core.problems import Forbidden, InvalidPayload, NotFound
 from app.earning import limits
@@ -63,12 +62,7 @@ async def create(session: AsyncSession, actor: Actor, body: BudgetCreate, *, now
         await _require_own(session, actor, dealer_code or "")
     made = Budget(**body.model_dump() | {"dealer_code": dealer_code}, created_by=actor.subject, created_at=now)
     session.add(made)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != "pk_budget":
-            raise
-        raise BudgetExists from None
+    await flush_unless(session, "pk_budget", BudgetExists)
     return made
 
 

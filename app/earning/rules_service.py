@@ -3,13 +3,12 @@
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Reach
 from app.core.clock import china_date
-from app.core.db import broken_constraint, raw, unrestricted
-from app.core.editing import require_version
+from app.core.db import flush_unless, raw, unrestricted
+from app.core.editing import change, require_version
 from app.core.problems import (
     FieldError,
     Forbidden,
@@ -58,7 +57,7 @@ async def create(session: AsyncSession, actor: Actor, body: RuleCreate, *, now: 
     )  # fmt: skip
     await _judge(session, actor, made, body.definition)
     session.add(made)
-    await _flush(session, "uq_rule_code", RuleExists())
+    await flush_unless(session, "uq_rule_code", RuleExists())
     session.add(_draft(made, body.definition, version=1))
     await session.flush()
     return await _shown(session, made)
@@ -73,13 +72,10 @@ async def update(session: AsyncSession, actor: Actor, rule_id: UUID, body: RuleU
         InvalidPayload: as `_judge` says.
     """
     rule = await _for_change(session, actor, rule_id, version)
-    changes = body.model_dump(include={"label_zh", "label_en"}, exclude_unset=True)
-    for name, value in changes.items():
-        setattr(rule, name, value)
+    change(rule, body.model_dump(include={"label_zh", "label_en"}, exclude_unset=True))
     if "definition" in body.model_fields_set:
         await _judge(session, actor, rule, body.definition)
         await _redraft(session, rule, body.definition)
-    rule.version += 1
     await session.flush()
     return await _shown(session, rule)
 
@@ -196,15 +192,6 @@ async def _shown(session: AsyncSession, rule: EarningRule) -> Shown:
     return (await queries.shown(session, [rule]))[0]
 
 
-async def _flush(session: AsyncSession, constraint: str, taken: RuleExists | FrameExists) -> None:
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != constraint:
-            raise
-        raise taken from None
-
-
 # --- what a definition is held against ---
 
 
@@ -286,7 +273,7 @@ async def create_frame(session: AsyncSession, actor: Actor, body: FrameCreate) -
     await _require_budget(session, body.budget, body.dealer_code)
     made = RuleFrame(**body.model_dump(mode="json"))
     session.add(made)
-    await _flush(session, "uq_rule_frame_dealer_code", FrameExists())
+    await flush_unless(session, "uq_rule_frame_dealer_code", FrameExists())
     return made
 
 

@@ -15,7 +15,7 @@ from app.audit.models import Action
 from app.core.actors import Actor
 from app.core.clock import china_date
 from app.core.db import broken_constraint, raw, unrestricted
-from app.core.editing import edit, require_version
+from app.core.editing import change, edit, require_version
 from app.core.problems import InvalidPayload, NotFound, WrongStatus
 from app.earning import tiers_queries as queries
 from app.earning.tiers import Programme, amount, put, take
@@ -48,9 +48,7 @@ async def update_programme(session: AsyncSession, body: ProgrammeUpdate, *, vers
     changes = body.model_dump(exclude_unset=True)
     if found.is_active and any(changes[name] != getattr(found, name) for name in _COUNTED & changes.keys()):
         raise WrongStatus(current="active", allowed=("inactive",))
-    for name, value in changes.items():
-        setattr(found, name, value)
-    found.version += 1
+    change(found, changes)
     await session.flush()
     return found
 

@@ -12,7 +12,7 @@ from app.chapters import queries as network
 from app.chapters import service as chapters
 from app.core.actors import Actor, Reach
 from app.core.clock import CHINA
-from app.core.editing import require_version
+from app.core.editing import change, require_version
 from app.core.problems import FieldError, InvalidPayload, NotFound, WrongStatus
 from app.events import life, queries
 from app.events.models import ClubEvent, EventApproval, EventBudgetLine, EventStep
@@ -94,11 +94,8 @@ async def update(
     require_version(event, version)
     named = body.model_dump(exclude_unset=True)
     _require_changeable(event, named)
-    values = {name: value for name, value in named.items() if name not in {"lines", "supporters"}}
-    for name, value in values.items():
-        setattr(event, name, value)
+    change(event, {name: value for name, value in named.items() if name not in {"lines", "supporters"}})
     _require_times(event, now)
-    event.version += 1
     await session.flush()
     await _replace(session, event, body)
     if event.status in CHANGEABLE:

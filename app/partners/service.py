@@ -4,12 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.core.actors import Actor, Reach
-from app.core.db import broken_constraint, unrestricted
+from app.core.db import flush_unless, unrestricted
 from app.core.editing import edit
 from app.core.problems import InvalidPayload, NotFound
 from app.earning.awards_models import Budget, Period
@@ -39,7 +38,7 @@ async def create_agency(session: AsyncSession, body: AgencyCreate) -> Agency:
     """
     made = Agency(**body.model_dump())
     session.add(made)
-    await _flush(session, "pk_agency")
+    await flush_unless(session, "pk_agency", PartnerExists)
     return made
 
 
@@ -87,7 +86,7 @@ async def create(session: AsyncSession, actor: Actor, body: PartnerCreate, *, no
     made = Partner(**body.model_dump() | {"dealer_code": dealer_code})
     await _require_whole(session, made)
     session.add(made)
-    await _flush(session, "pk_partner")
+    await flush_unless(session, "pk_partner", PartnerExists)
     if made.is_prepaid:
         session.add(
             Budget(
@@ -166,15 +165,6 @@ def _found(partner: Partner | None) -> Partner:
     if partner is None:
         raise NotFound("partner")
     return partner
-
-
-async def _flush(session: AsyncSession, constraint: str) -> None:
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != constraint:
-            raise
-        raise PartnerExists from None
 
 
 # --- points paid for ahead ---

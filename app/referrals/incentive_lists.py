@@ -18,7 +18,7 @@ from app.chapters import queries as chapters
 from app.core.actors import Actor, Reach
 from app.core.clock import add_months, china_date, month_end
 from app.core.db import raw, unrestricted
-from app.core.editing import require_version
+from app.core.editing import change, require_version
 from app.core.problems import Forbidden, InvalidPayload, NotFound, WrongStatus
 from app.earning import book as books
 from app.earning.book import Book
@@ -65,9 +65,7 @@ async def draw_up(session: AsyncSession, actor: Actor, body: ListCreate, *, now:
         session.add(found)
     else:
         await session.execute(delete(IncentiveLine).where(col(IncentiveLine.list_id) == found.id))
-        for name, value in drawn_up.items():
-            setattr(found, name, value)
-        found.version += 1
+        change(found, drawn_up)
     await session.flush()
     rows = [{"list_id": found.id, "line_no": number, **line._asdict()} for number, line in enumerate(lines, 1)]
     if rows:

@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actors import Actor, Reach
 from app.core.clock import china_date
-from app.core.db import broken_constraint
+from app.core.db import flush_unless
 from app.core.editing import require_version
 from app.core.problems import FieldError, Forbidden, InvalidPayload, NotFound
 from app.earning import examples
@@ -40,12 +39,7 @@ async def create(session: AsyncSession, actor: Actor, body: IncentiveRuleCreate,
         valid_from=body.terms.valid_from, valid_until=body.terms.valid_until, created_by=actor.subject, created_at=now,
     )  # fmt: skip
     session.add(made)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if broken_constraint(error) != "uq_incentive_rule_code":
-            raise
-        raise RuleExists from None
+    await flush_unless(session, "uq_incentive_rule_code", RuleExists)
     return made
 
 

@@ -13,7 +13,7 @@ from app.core.actors import Actor, Reach
 from app.core.clock import china_date
 from app.core.codes import fresh_code
 from app.core.db import raw, unrestricted
-from app.core.editing import require_version
+from app.core.editing import change, require_version
 from app.core.problems import InvalidPayload, NotFound
 from app.partners import queries as partners
 from app.rewards import catalogue_queries as queries
@@ -90,12 +90,10 @@ async def update(session: AsyncSession, actor: Actor, reward_id: UUID, body: Rew
     changes = body.model_dump(exclude_unset=True)
     if "image_urls" in changes:
         await images.keep_named(session, found, changes["image_urls"])
-    for name, value in changes.items():
-        setattr(found, name, value)
+    change(found, changes)
     with session.no_autoflush:
         _require_whole(found)
         await _require_partner(session, found)
-    found.version += 1
     await session.flush()
     return found
 
