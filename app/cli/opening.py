@@ -1,6 +1,8 @@
 """What a command stands on: the settings, the keys, the database. What is missing leaves with a clear word."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -54,13 +56,26 @@ def require_keys(settings: Settings) -> None:
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run async work; a refusal or a lost database leaves with a clear word."""
+    """Run async work; a refusal or a lost database leaves with a clear word, SIGTERM with 143."""
+    ends = signal.getsignal(signal.SIGTERM)
     try:
-        return asyncio.run(work)
+        return asyncio.run(_until_told(work))
+    except asyncio.CancelledError:
+        sys.exit(143)
     except Problem as problem:
         fail(str(problem))
     except (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
         fail(f"the database was lost: {error}")
+    finally:
+        signal.signal(signal.SIGTERM, ends)
+
+
+async def _until_told(work: Coroutine[Any, Any, Result]) -> Result:
+    # cancelled, as by Ctrl-C: an exception out of the signal itself may strike within asyncpg's protocol, and crash it
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def on_books(work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:

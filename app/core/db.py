@@ -3,6 +3,7 @@
 Both connect as `club_app`, which owns nothing, and keep to transaction-local settings (PgBouncer-safe).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
@@ -87,6 +88,19 @@ async def unrestricted(session: AsyncSession) -> None:
     await session.execute(text("SELECT set_config('club.reach', 'all', true)"))
 
 
+async def copy_rows(connection: asyncpg.Connection, table: str, records: Iterable[Sequence[Any]], **place: Any) -> None:
+    """Rows into a table by COPY, whole even if the caller is cancelled meanwhile: asyncpg does not survive half of one.
+
+    Args:
+        place: `columns` and `schema_name`, as asyncpg has them.
+    """
+    copying = asyncio.ensure_future(connection.copy_records_to_table(table, records=records, **place))
+    try:
+        await asyncio.shield(copying)
+    finally:
+        await asyncio.wait([copying])
+
+
 async def insert_rows(
     connection: asyncpg.Connection, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
 ) -> None:
@@ -100,7 +114,7 @@ async def insert_rows(
     # by way of a table of our own: three times as fast as a statement a row
     like = f"SELECT {names} FROM {table} LIMIT 0"  # noqa: S608 (names of ours)
     await connection.execute(f"CREATE TEMP TABLE {ours} ON COMMIT DROP AS {like}")
-    await connection.copy_records_to_table(ours, columns=columns, records=records, schema_name="pg_temp")
+    await copy_rows(connection, ours, records, columns=columns, schema_name="pg_temp")
     await connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM pg_temp.{ours}")  # noqa: S608
     await connection.execute(f"DROP TABLE pg_temp.{ours}")
 

@@ -17,7 +17,7 @@ import asyncpg
 
 from app.core import problems as core
 from app.core.clock import china_date
-from app.core.db import Connection
+from app.core.db import Connection, copy_rows
 from app.points import problems
 
 HQ = "HQ"
@@ -316,7 +316,7 @@ async def stage_batch(db: asyncpg.Connection, earnings: Sequence[BatchEarning]) 
     """Send a batch into the caller's transaction, for `earn_staged` to post."""
     # rows travel by COPY: encoding them as array parameters took four times as long
     await db.execute(_STAGE)
-    await db.copy_records_to_table("staged_earning", records=earnings)
+    await copy_rows(db, "staged_earning", earnings)
 
 
 async def earn_staged(db: asyncpg.Connection, *, actor: str, now: datetime) -> list[int]:

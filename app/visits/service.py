@@ -108,7 +108,9 @@ async def import_orders(
             if most_refused is not None and refused > most_refused:
                 raise Unreadable("too_many_refused", limit=MOST_REFUSED, line=chunk[0].line)
             if len(in_flight) == 2:
-                _count(await in_flight.popleft().written, report, rejections)
+                # by `wait`, which does not cancel with us what is under way
+                await asyncio.wait([in_flight[0].written])
+                _count(in_flight.popleft().written.result(), report, rejections)
             in_flight.append(Flight(prepared, await writer.hand_over(prepared, tuple(in_flight))))
     finally:
         for done in await asyncio.gather(*(flight.written for flight in in_flight)):
