@@ -82,9 +82,10 @@ risen AS (
      SET tier_code = excluded.tier_code, since = excluded.since, held_until = excluded.held_until, warned_on = NULL
    WHERE (SELECT threshold FROM tier WHERE code = held.tier_code)
        < (SELECT threshold FROM tier WHERE code = excluded.tier_code)
-  RETURNING new.member_id, old.tier_code AS before, new.tier_code AS after)
+  RETURNING member_id, tier_code)
 INSERT INTO tier_change (member_id, kind, from_tier, to_tier, amount, day, held_until, at, by)
-SELECT member_id, 'risen', before, after, amount, $3, $4, $5, 'system' FROM risen JOIN reached USING (member_id)"""
+SELECT member_id, 'risen', before.tier_code, risen.tier_code, amount, $3, $4, $5, 'system'
+  FROM risen JOIN reached USING (member_id) LEFT JOIN member_tier before USING (member_id)"""
 
 # locked: who rises meanwhile has another period
 _ENDED = """
@@ -213,10 +214,11 @@ def _rows(status: str) -> int:
 
 
 _PUT = """
-INSERT INTO member_tier (member_id, tier_code, since, held_until) VALUES ($1, $2, $3, $4)
-ON CONFLICT (member_id) DO UPDATE
-   SET tier_code = excluded.tier_code, since = excluded.since, held_until = excluded.held_until, warned_on = NULL
-RETURNING old.tier_code"""
+WITH before AS (SELECT tier_code FROM member_tier WHERE member_id = $1 FOR UPDATE), put AS (
+  INSERT INTO member_tier (member_id, tier_code, since, held_until) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (member_id) DO UPDATE
+     SET tier_code = excluded.tier_code, since = excluded.since, held_until = excluded.held_until, warned_on = NULL)
+SELECT tier_code FROM before"""
 
 
 async def put(
