@@ -75,9 +75,13 @@ _RISE = """,
 reached AS (
   SELECT DISTINCT ON (c.member_id) c.member_id, c.amount, t.code
     FROM counted c JOIN tier t ON t.threshold BETWEEN 1 AND c.amount ORDER BY c.member_id, t.threshold DESC),
+before AS MATERIALIZED (
+  SELECT h.member_id, h.tier_code FROM reached r JOIN member_tier h USING (member_id)
+   WHERE (SELECT threshold FROM tier WHERE code = h.tier_code) < (SELECT threshold FROM tier WHERE code = r.code)
+   ORDER BY h.member_id FOR UPDATE OF h),
 risen AS (
   INSERT INTO member_tier AS held (member_id, tier_code, since, held_until)
-  SELECT member_id, code, $3, $4 FROM reached ORDER BY member_id
+  SELECT member_id, code, $3, $4 FROM reached LEFT JOIN before USING (member_id) ORDER BY member_id
   ON CONFLICT (member_id) DO UPDATE
      SET tier_code = excluded.tier_code, since = excluded.since, held_until = excluded.held_until, warned_on = NULL
    WHERE (SELECT threshold FROM tier WHERE code = held.tier_code)
@@ -85,7 +89,7 @@ risen AS (
   RETURNING member_id, tier_code)
 INSERT INTO tier_change (member_id, kind, from_tier, to_tier, amount, day, held_until, at, by)
 SELECT member_id, 'risen', before.tier_code, risen.tier_code, amount, $3, $4, $5, 'system'
-  FROM risen JOIN reached USING (member_id) LEFT JOIN member_tier before USING (member_id)"""
+  FROM risen JOIN reached USING (member_id) LEFT JOIN before USING (member_id)"""
 
 # locked: who rises meanwhile has another period
 _ENDED = """
