@@ -20,6 +20,7 @@ from app.core.http import (
     Speaks,
     documented,
     etag,
+    tagged,
     version_of,
 )  # fmt: skip
 from app.core.paging import Page, decode_cursor, id_after, paged
@@ -209,8 +210,7 @@ def _version(version: RuleVersion) -> VersionRead:
 
 
 def _tagged_frame(response: Response, frame: RuleFrame) -> FrameRead:
-    response.headers["ETag"] = etag(frame.version)
-    return _frame(frame)
+    return _frame(tagged(response, frame))
 
 
 def _frame(frame: RuleFrame) -> FrameRead:

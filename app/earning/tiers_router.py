@@ -15,7 +15,7 @@ from app.core.http import (
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )  # fmt: skip
 from app.core.problems import KeyConflict, NotFound, PreconditionFailed, WrongStatus
@@ -62,8 +62,7 @@ async def tier_programme_update(
 
 
 def _programme(response: Response, found: TierProgramme) -> ProgrammeRead:
-    response.headers["ETag"] = etag(found.version)
-    return ProgrammeRead.model_validate(found, from_attributes=True)
+    return ProgrammeRead.model_validate(tagged(response, found), from_attributes=True)
 
 
 @router.get("/tiers")
@@ -103,8 +102,7 @@ async def tiers_delete(tier_code: TierPath, _: Keeper, session: Session) -> None
 
 
 def _tagged(response: Response, tier: Tier) -> TierRead:
-    response.headers["ETag"] = etag(tier.version)
-    return _tier(tier)
+    return _tier(tagged(response, tier))
 
 
 def _tier(tier: Tier) -> TierRead:

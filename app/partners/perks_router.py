@@ -18,7 +18,7 @@ from app.core.http import (
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
 from app.core.paging import Page, id_after, paged
@@ -76,8 +76,7 @@ async def perks_create(body: PerkCreate, actor: Keeper, session: Session, once: 
 async def perks_get(perk_id: UUID, actor: Reader, session: Session, response: Response) -> PerkRead:
     """One perk; the ETag is the entry's, and not its vouchers'."""
     found = (await perks.perk(session, actor, perk_id)).perk
-    response.headers["ETag"] = etag(found.version)
-    return PerkRead.model_validate(found)
+    return PerkRead.model_validate(tagged(response, found))
 
 
 @router.patch("/perks/{perk_id}", responses=documented(NotFound, PreconditionFailed))
@@ -86,8 +85,7 @@ async def perks_update(
 ) -> PerkRead:
     """Change a perk, offer it, or offer it no longer; vouchers that are claimed keep what they were claimed at."""
     changed = await perks.update(session, actor, perk_id, body, version=version_of(if_match))
-    response.headers["ETag"] = etag(changed.version)
-    return PerkRead.model_validate(changed)
+    return PerkRead.model_validate(tagged(response, changed))
 
 
 def _offer(offered: Offered) -> PerkOffer:

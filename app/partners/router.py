@@ -15,7 +15,7 @@ from app.core.http import (
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
 from app.core.paging import Page, decode_cursor, id_after, paged
@@ -76,8 +76,7 @@ async def agencies_create(body: AgencyCreate, actor: Headquarters, session: Sess
 async def agencies_get(agency_code: str, _: AgencyReader, session: Session, response: Response) -> AgencyRead:
     """One agency."""
     found = await service.agency(session, agency_code)
-    response.headers["ETag"] = etag(found.version)
-    return AgencyRead.model_validate(found)
+    return AgencyRead.model_validate(tagged(response, found))
 
 
 @router.patch("/agencies/{agency_code}", responses=documented(NotFound, PreconditionFailed))
@@ -86,8 +85,7 @@ async def agencies_update(
 ) -> AgencyRead:
     """Change an agency."""
     changed = await service.update_agency(session, agency_code, body, version=version_of(if_match))
-    response.headers["ETag"] = etag(changed.version)
-    return AgencyRead.model_validate(changed)
+    return AgencyRead.model_validate(tagged(response, changed))
 
 
 # --- partners ---
@@ -114,8 +112,7 @@ async def partners_create(body: PartnerCreate, actor: Keeper, session: Session, 
 async def partners_get(partner_code: str, actor: Either, session: Session, response: Response) -> PartnerRead:
     """One partner."""
     found = await service.partner(session, actor, partner_code)
-    response.headers["ETag"] = etag(found.version)
-    return _read(found)
+    return _read(tagged(response, found))
 
 
 @router.patch("/partners/{partner_code}", responses=documented(NotFound, PreconditionFailed))
@@ -124,8 +121,7 @@ async def partners_update(
 ) -> PartnerRead:
     """Change a partner, its contract's end, or what it keeps in reserve."""
     changed = await service.update(session, actor, partner_code, body, version=version_of(if_match))
-    response.headers["ETag"] = etag(changed.version)
-    return _read(changed)
+    return _read(tagged(response, changed))
 
 
 # --- points paid for ahead ---

@@ -22,6 +22,7 @@ from app.core.http import (
     Session,
     documented,
     etag,
+    tagged,
     version_of,
 )
 from app.core.paging import Page, decode_cursor, id_after, paged
@@ -211,8 +212,7 @@ def _rule(rule: IncentiveRule) -> IncentiveRuleRead:
 
 
 def _tagged_rule(response: Response, rule: IncentiveRule) -> IncentiveRuleRead:
-    response.headers["ETag"] = etag(rule.version)
-    return _rule(rule)
+    return _rule(tagged(response, rule))
 
 
 async def _list(session: Session, actor: Actor, found: IncentiveList) -> ListRead:

@@ -18,7 +18,7 @@ from app.core.http import (
     Requires,
     Session,
     documented,
-    etag,
+    tagged,
     version_of,
 )
 from app.core.paging import Page, id_after, paged
@@ -90,8 +90,7 @@ async def rewards_create(body: RewardCreate, actor: Keeper, session: Session, on
 async def rewards_get(reward_id: UUID, actor: Reader, session: Session, response: Response) -> RewardRead:
     """One reward; the ETag is the entry's and not its stock's."""
     found = await catalogue.reward(session, actor, reward_id)
-    response.headers["ETag"] = etag(found.version)
-    return _read(found)
+    return _read(tagged(response, found))
 
 
 @router.patch("/rewards/{reward_id}", responses=documented(NotFound, PreconditionFailed))
@@ -100,8 +99,7 @@ async def rewards_update(
 ) -> RewardRead:
     """Change an entry, offer it, or offer it no longer; orders placed keep what they were placed at."""
     changed = await catalogue.update(session, actor, reward_id, body, version=version_of(if_match))
-    response.headers["ETag"] = etag(changed.version)
-    return _read(changed)
+    return _read(tagged(response, changed))
 
 
 @router.post(
@@ -116,8 +114,7 @@ async def rewards_add_image(
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     content = await images.received(request.stream(), media_type, settings.document_max_mib)
     changed = await catalogue.add_image(session, actor, reward_id, media_type, content, now=now)
-    response.headers["ETag"] = etag(changed.version)
-    return _read(changed)
+    return _read(tagged(response, changed))
 
 
 @router.get(
