@@ -111,7 +111,8 @@ async def import_orders(
                 # by `wait`, which does not cancel with us what is under way
                 await asyncio.wait([in_flight[0].written])
                 _count(in_flight.popleft().written.result(), report, rejections)
-            in_flight.append(Flight(prepared, await writer.hand_over(prepared, tuple(in_flight))))
+            in_flight.append(writer.hand_over(prepared, tuple(in_flight)))
+            await in_flight[-1].sent.wait()
     finally:
         for done in await asyncio.gather(*(flight.written for flight in in_flight)):
             _count(done, report, rejections)
@@ -166,6 +167,7 @@ class Flight(NamedTuple):
     """A chunk on its way into the database."""
 
     prepared: Prepared
+    sent: asyncio.Event
     written: asyncio.Task[Done]
 
 
@@ -185,9 +187,9 @@ class _Books:
         async with self.db.connection() as connection:
             owners = await queries.owners(connection, {order.vin for _, order in judged.orders})
             known = await queries.known_orders(connection, documents)
-        for sent, _ in in_flight:
+        for sent in (flight.prepared.known for flight in in_flight):
             # a dry run's orders never come to stand in the database: all of them are carried along
-            known |= sent.known if self.dry_run else {d: sent.known[d] for d in documents if d in sent.known}
+            known |= sent if self.dry_run else {d: sent[d] for d in documents if d in sent}
         report = OrderReport(read=len(judged.orders) + len(judged.rejections))
         rejections = list(judged.rejections)
         accepted: list[Accepted] = []
@@ -210,13 +212,12 @@ class _Books:
             earning = await earnings.judged(connection, self.book, accepted)
         return Prepared(judged, accepted, earning, known, Done(report, rejections, judged.last_line))
 
-    async def hand_over(self, prepared: Prepared, before: Sequence[Flight]) -> asyncio.Task[Done]:
-        """Send a chunk to the database; the task answered posts it after those before it, and ends with the commit."""
+    def hand_over(self, prepared: Prepared, before: Sequence[Flight]) -> Flight:
+        """Begin to send a chunk to the database; it is posted after those before it, and has ended with its commit."""
         sent = asyncio.Event()
-        task = asyncio.create_task(self._write(prepared, before, sent.set))
-        task.add_done_callback(lambda _: sent.set())
-        await sent.wait()
-        return task
+        written = asyncio.create_task(self._write(prepared, before, sent.set))
+        written.add_done_callback(lambda _: sent.set())
+        return Flight(prepared, sent, written)
 
     async def _write(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
         vain = 0

@@ -207,6 +207,37 @@ async def test_two_imports_of_one_file_share_the_work(shop: Shop, monkeypatch: p
     assert await stored(shop) == (before[0] + 2_000, before[1] + 2_000)
 
 
+async def test_an_import_that_is_cancelled_leaves_whole_chunks_and_goes_on_later(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(service, "CHUNK", 100)
+    cars = [(await shop.member()).vin for _ in range(10)]
+    orders = [order(cars[number % 10]) for number in range(1_000)]
+    before = await stored(shop)
+    for passed in range(1, 9):
+        read, under_way = rows(orders), asyncio.Event()
+
+        def until_then(
+            read: Iterator[Row] = read, passed: int = passed, at: asyncio.Event = under_way
+        ) -> Iterator[Row]:
+            for row in read:
+                if row.line == passed * 110:
+                    at.set()
+                yield row
+
+        task = asyncio.create_task(import_orders(shop.api.db, until_then(), actor="test", now=NOW))
+        await under_way.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        posted = [now - then for now, then in zip(await stored(shop), before, strict=True)]
+        assert posted[0] == posted[1]
+        assert posted[0] % 100 == 0, "whole chunks, and none under way any more"
+    report, _ = await import_orders(shop.api.db, rows(orders), actor="test", now=NOW)
+    assert report.read == report.posted + report.already_known == 1_000
+    assert await stored(shop) == (before[0] + 1_000, before[1] + 1_000)
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_many_imports_of_shuffled_files(shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int):
     monkeypatch.setattr(service, "CHUNK", 15)
