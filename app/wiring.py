@@ -6,6 +6,7 @@ from datetime import date
 from app.chapters.verify import CHECKS as CHAPTERS
 from app.core import db
 from app.core.checks import Check
+from app.core.clock import add_months
 from app.core.vault import Vault
 from app.earning import awards, funders, occasions, tiers, tiers_queries, whatif, why
 from app.earning.holdings import HOLDINGS as EARNING_HOLDINGS
@@ -127,13 +128,19 @@ Results = Sequence[tuple[Check, Sequence[str]]]
 """Each check with the rows that disagree."""
 
 
-async def open_books(dsn: str, first_period: date, rate_fen_per_thousand: int) -> None:
-    """Give an empty ledger its first month and the general contract from then on; opened books stay as they are."""
+async def open_books(dsn: str, first_period: date, rate_fen_per_thousand: int, today: date) -> None:
+    """Give an empty ledger its first month and the general contract from then on; opened books stay as they are.
+
+    The months up to today's are made as well, so that no posting has to make one.
+    """
     connection = await db.connect(dsn)
     try:
         async with connection.transaction():
             if not await connection.fetchval("SELECT EXISTS (SELECT FROM ledger.period)"):
-                await ledger.open_period(connection, first_period)
+                period = first_period
+                while period <= max(first_period, today):
+                    await ledger.open_period(connection, period)
+                    period = add_months(period, 1)
                 await ensure_default_contract(
                     connection, valid_from=first_period, rate_fen_per_thousand=rate_fen_per_thousand
                 )

@@ -78,8 +78,8 @@ def load_network(dsn: str) -> None:
 
 async def _load_network(dsn: str) -> None:
     await migrations.migrate(dsn)
-    await open_books(dsn, FIRST_PERIOD, 5000)
     now = system_clock()
+    await open_books(dsn, FIRST_PERIOD, 5000, china_date(now))
     async with Database.open(dsn, vault=Vault(lambda: (DATA_KEY,))) as database:
         dealers = tabular.open_rows(SHIPPED / "dealers.csv.gz", DEALER_COLUMNS)
         await import_dealers(database, dealers, now=now, opened_on=FIRST_PERIOD)

@@ -63,7 +63,7 @@ async def migrated_template(server: str) -> AsyncIterator[str]:
     await _execute(server, f'CREATE DATABASE "{name}"')
     try:
         await migrations.migrate(with_database(server, name))
-        await open_books(with_database(server, name), date(2025, 5, 1), 5000)
+        await open_books(with_database(server, name), date(2025, 5, 1), 5000, date(2025, 5, 1))
         yield name
     finally:
         await _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app import wiring
 from app.cli.terminal import fail
 from app.core import db, embedded, migrations, process
+from app.core.clock import china_date, system_clock
 from app.core.commands import FULL_DATABASE, on_full_network
 from app.core.db import Database
 from app.core.problems import Problem
@@ -137,7 +138,7 @@ async def _migrate(dsn: str, settings: Settings) -> None:
         await migrations.migrate(dsn, vault=vault_of(settings))
     except (migrations.UnsuitableServer, CommandError) as error:
         fail(f"the database cannot be migrated: {error}")
-    await wiring.open_books(dsn, settings.first_period, settings.rate_fen_per_thousand)
+    await wiring.open_books(dsn, settings.first_period, settings.rate_fen_per_thousand, china_date(system_clock()))
 
 
 def _chosen(dsn: str, make: bool) -> str:

@@ -25,7 +25,7 @@ from app.core.vault import NO_VAULT, Vault, entrust
 
 APP_ROLE = "club_app"
 
-_FEW = 20
+FEW = 20
 """Rows that are written sooner one by one than a table is made for them."""
 
 Connection = asyncpg.Connection | asyncpg.Pool
@@ -105,18 +105,27 @@ async def insert_rows(
     connection: asyncpg.Connection, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
 ) -> None:
     """Rows into a table under row-level security, which COPY refuses to fill; inside the caller's transaction."""
-    names, ours = ", ".join(columns), f"incoming_{table}"
+    names = ", ".join(columns)
     records = list(records)
-    if len(records) <= _FEW:
+    if len(records) <= FEW:
         values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
         await connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", records)  # noqa: S608
         return
     # by way of a table of our own: three times as fast as a statement a row
-    like = f"SELECT {names} FROM {table} LIMIT 0"  # noqa: S608 (names of ours)
+    ours = await copy_apart(connection, table, columns, records)
+    await connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {ours}")  # noqa: S608 (names of ours)
+    await connection.execute(f"DROP TABLE {ours}")
+
+
+async def copy_apart(
+    connection: asyncpg.Connection, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
+) -> str:
+    """Rows by COPY into a table of the transaction's own, like these columns of another; its name."""
+    ours = f"incoming_{table}"
+    like = f"SELECT {', '.join(columns)} FROM {table} LIMIT 0"  # noqa: S608 (names of ours)
     await connection.execute(f"CREATE TEMP TABLE {ours} ON COMMIT DROP AS {like}")
     await copy_rows(connection, ours, records, columns=columns, schema_name="pg_temp")
-    await connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM pg_temp.{ours}")  # noqa: S608
-    await connection.execute(f"DROP TABLE pg_temp.{ours}")
+    return f"pg_temp.{ours}"
 
 
 async def _keep_session_state(_: object) -> None:

@@ -81,10 +81,10 @@ class Lot(NamedTuple):
     def earning(self) -> BatchEarning:
         """The lot as it is posted."""
         event = self.event
-        first, last = engine.days(self.rule, event.on)
+        first, last, activity_months = engine.days(self.rule, event.on)
         return BatchEarning(
             event.member_id, self.points, self.funder, event.place, cause_of(event.document, self.part), event.attempt,
-            event.on, last, first, engine.activity_months(self.rule),
+            event.on, last, first, activity_months,
         )  # fmt: skip
 
     @property

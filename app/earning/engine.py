@@ -266,18 +266,20 @@ def party_code(party: str, dealer_code: str | None) -> str:
 
 
 class Days(NamedTuple):
-    """The first and the last day on which points can be spent."""
+    """The first and the last day on which points can be spent.
+
+    `activity_months`: the last day is the earliest, and moves to so many months after the member's newest earning;
+    None: it stands.
+    """
 
     first: date
     last: date
+    activity_months: int | None = None
 
 
 @lru_cache(maxsize=4096)
 def days(rule: Rule, on: date) -> Days:
-    """When what a rule gives for a day can be spent; until an event: the latest. It lasts one day at least.
-
-    By activity, the last day is the earliest: later earnings move it on.
-    """
+    """When what a rule gives for a day can be spent; until an event: the latest. It lasts one day at least."""
     d = rule.definition
     match d.pending:
         case AfterDays(days=later) | UntilEvent(at_most_days=later):
@@ -285,10 +287,4 @@ def days(rule: Rule, on: date) -> Days:
         case _:
             first = on
     last = d.expiry.on if isinstance(d.expiry, FixedDate) else last_spendable_day(on, d.expiry.months)
-    return Days(first, max(first, last))
-
-
-def activity_months(rule: Rule) -> int | None:
-    """How many months after the member's newest earning a rule's points live on; None: their last day stands."""
-    expiry = rule.definition.expiry
-    return expiry.months if isinstance(expiry, ByActivity) else None
+    return Days(first, max(first, last), d.expiry.months if isinstance(d.expiry, ByActivity) else None)

@@ -180,7 +180,7 @@ class OutcomeRead(BaseModel):
                 status_points=lot.status_points, spendable_from=first, expires_on=last,
             )
             for lot in outcome.lots
-            for first, last in [days(lot.rule, lot.event.on)]
+            for first, last, _ in [days(lot.rule, lot.event.on)]
         ]  # fmt: skip
         return cls(
             document=outcome.document, points=outcome.points, lots=lots, posting_nos=list(outcome.posting_nos),

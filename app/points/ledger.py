@@ -319,6 +319,11 @@ async def stage_batch(db: asyncpg.Connection, earnings: Sequence[BatchEarning]) 
     await copy_rows(db, "staged_earning", earnings)
 
 
+async def stage_from(db: asyncpg.Connection, query: str, *arguments: object) -> None:
+    """Add to a staged batch what a query of the caller's gives: a BatchEarning a row, `spendable_from` a day."""
+    await db.execute(f"INSERT INTO staged_earning {query}", *arguments)
+
+
 async def earn_staged(db: asyncpg.Connection, *, actor: str, now: datetime) -> list[int]:
     """Post the staged batch set-based; the caller keeps each cause unique. Answers the indexes of those refused.
 
@@ -472,7 +477,7 @@ _REFUSALS: dict[str, type[core.Problem]] = {
 
 
 async def _post(db: Connection, member_id: UUID, call: str, *arguments: Any, needed: int = 0) -> Posting:
-    row = await db.fetchrow(call, *arguments)
+    row = await _answer(db, call, *arguments)
     assert row is not None
     (
         status,
@@ -494,6 +499,16 @@ async def _post(db: Connection, member_id: UUID, call: str, *arguments: Any, nee
         member_id, posting_no, Kind(kind), points, cause, booked_on, period, posted_at,
         available, pending, held, owed, status == "replayed",
     )  # fmt: skip
+
+
+async def _answer(db: Connection, call: str, *arguments: Any) -> asyncpg.Record | None:
+    try:
+        return await db.fetchrow(call, *arguments)
+    except asyncpg.CheckViolationError as error:
+        # the month's partition was made by another just now: a transaction under way need not see it, the next one does
+        if error.constraint_name is not None or not isinstance(db, asyncpg.Pool):
+            raise
+    return await db.fetchrow(call, *arguments)
 
 
 def _refusal(status: str, needed: int, figure: int) -> core.Problem:

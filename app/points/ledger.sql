@@ -1131,7 +1131,7 @@ CREATE OR REPLACE FUNCTION ledger.earn_batch(
   p_booked_on date[], p_spendable_from date[], p_expires_on date[], p_actor text, p_now timestamptz,
   p_activity_months smallint[] DEFAULT NULL
 ) RETURNS TABLE (idx bigint, status text, posting_no bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_today date := ledger.china_date(p_now);
   v_last date := (SELECT max(day) FROM unnest(p_booked_on) day WHERE day <= v_today);
@@ -1158,16 +1158,19 @@ BEGIN
               FROM unnest(p_members, p_points, p_funders, p_places, p_causes, p_attempts, p_booked_on, p_spendable_from,
                           p_expires_on, p_activity_months)
                    WITH ORDINALITY AS r (member_id, points, funder, place, cause, attempt, booked_on, spendable_from,
-                                         expires_on, activity_months, idx)) r
+                                         expires_on, activity_months, idx)
+            OFFSET 0) r -- so that each key is computed once
       LEFT JOIN ledger.member_balance b USING (member_id)
   ), fresh AS MATERIALIZED (
     SELECT r.idx, r.member_id, r.points, r.funder, r.place, r.cause, r.booked_on, r.spendable_from, r.expires_on, r.key,
-           r.activity_months, r.waiting, r.held, r.owed, m.period,
+           r.activity_months, r.waiting, r.held, r.owed,
+           v_periods[array_position(v_months, ledger.month_of(r.booked_on))] AS period,
            r.version + row_number() OVER own AS posting_no, r.lots + row_number() OVER own AS lot_no,
            r.available + sum((r.points - r.waiting)::int) OVER own AS available, -- of int: sums of bigint are numeric
            r.pending + sum(r.waiting::int) OVER own AS pending,
-           least(r.due_on, min(CASE WHEN r.waiting > 0 THEN r.spendable_from ELSE r.expires_on + 1 END) OVER own) AS due_on
-      FROM asked r JOIN unnest(v_months, v_periods) AS m (month, period) ON m.month = ledger.month_of(r.booked_on)
+           least(r.due_on, min(CASE WHEN r.waiting > 0 THEN r.spendable_from ELSE r.expires_on + 1 END) OVER own) AS due_on,
+           lead(r.idx) OVER own IS NULL AS is_last
+      FROM asked r
      WHERE NOT r.needs_care
     WINDOW own AS (PARTITION BY r.member_id ORDER BY r.idx)
   ), postings AS (
@@ -1190,12 +1193,12 @@ BEGIN
   ), balances AS (
     UPDATE ledger.member_balance b
        SET available = f.available, pending = f.pending, version = f.posting_no, lots = f.lot_no, due_on = f.due_on
-      FROM (SELECT DISTINCT ON (member_id) * FROM fresh ORDER BY member_id, posting_no DESC) f
-     WHERE b.member_id = f.member_id
+      FROM fresh f
+     WHERE b.member_id = f.member_id AND f.is_last
   )
-  SELECT (SELECT array_agg(f.idx) FROM fresh f), (SELECT array_agg(f.posting_no) FROM fresh f),
-         (SELECT array_agg(r.idx ORDER BY r.idx) FROM asked r WHERE r.needs_care)
-    INTO v_fresh, v_posting_nos, v_single;
+  SELECT f.indexes, f.posting_nos, (SELECT array_agg(r.idx ORDER BY r.idx) FROM asked r WHERE r.needs_care)
+    INTO v_fresh, v_posting_nos, v_single
+    FROM (SELECT array_agg(r.idx) AS indexes, array_agg(r.posting_no) AS posting_nos FROM fresh r) f;
 
   RETURN QUERY SELECT f.idx, 'posted', f.posting_no FROM unnest(v_fresh, v_posting_nos) AS f (idx, posting_no);
   RETURN QUERY

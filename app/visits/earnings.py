@@ -9,14 +9,15 @@ from uuid import UUID
 import asyncpg
 
 from app.core.tabular import Rejection, Row
-from app.earning import awards
+from app.earning import awards, engine
 from app.earning import book as books
 from app.earning.awards import Kept, Lot
 from app.earning.book import Book, Judged
 from app.earning.definitions import UntilEvent
-from app.earning.engine import Event, Rule
+from app.earning.engine import Considered, Event, Rule
 from app.earning.triggers import DAY, Trigger, Value
 from app.earning.why import Given
+from app.points import ledger
 from app.visits import queries
 from app.visits.queries import Accepted, Earned
 from app.visits.rules import Order
@@ -29,10 +30,14 @@ _TOLD_BY_ROW = frozenset(
 
 
 class Earnings(NamedTuple):
-    """What a chunk earns: its lots, those that need an award on record, and by document what each order's row says."""
+    """What a chunk earns.
 
+    `plain`: what gives a lot that its order's own row tells of; `lots`: all others, which need an award on record;
+    `earned`: by document what each order's row says.
+    """
+
+    plain: list[tuple[Event, Considered]]
     lots: list[Lot]
-    on_record: list[Lot]
     earned: dict[str, Earned]
 
 
@@ -58,25 +63,54 @@ async def judged(connection: asyncpg.Connection, book: Book, accepted: Iterable[
 
 
 def given(judged: Iterable[Judged]) -> Earnings:
-    """The lots of a chunk as the rules and their limits leave them."""
+    """What a chunk earns as the rules and their limits leave it."""
+    plain: list[tuple[Event, Considered]] = []
     lots: list[Lot] = []
-    on_record: list[Lot] = []
     earned: dict[str, Earned] = {}
     for event, considered in judged:
-        own = awards.lots_of(event, considered)
-        lots += own
-        if len(own) == 1 and own[0].status_points == 0 and _is_plain(own[0].rule):
-            earned[event.document] = Earned(own[0].points, own[0].rule.no)
-        elif own:
-            on_record += own
+        giving = [one for one in considered if one.gives]
+        if len(giving) == 1 and giving[0].status_points == 0 and _is_plain(rule := giving[0].rule):
+            plain.append((event, giving[0]))
+            earned[event.document] = Earned(giving[0].points, rule.no)
+        elif giving:
+            own = awards.lots_of(event, giving)
+            lots += own
             earned[event.document] = Earned(sum(lot.points for lot in own))
-    return Earnings(lots, on_record, earned)
+    return Earnings(plain, lots, earned)
 
 
 @lru_cache(maxsize=1024)
 def _is_plain(rule: Rule) -> bool:
-    waits = isinstance(rule.definition.pending, UntilEvent)
-    return rule.fields <= _TOLD_BY_ROW and not rule.is_limited and not waits
+    d = rule.definition
+    waits, is_shared = isinstance(d.pending, UntilEvent), len(d.funders) > 1
+    return rule.fields <= _TOLD_BY_ROW and not (rule.is_limited or waits or is_shared)
+
+
+async def stage(connection: asyncpg.Connection, given: Earnings, incoming: str | None) -> None:
+    """Stage what a chunk earns for the ledger; `incoming` is the table of its orders, if there is one."""
+    plain = [] if incoming else [lot for event, one in given.plain for lot in awards.lots_of(event, [one])]
+    await ledger.stage_batch(connection, [lot.earning for lot in (*given.lots, *plain) if lot.points])
+    if incoming and given.plain:
+        # what the orders' rows tell need not travel a second time
+        times = {(one.rule, event.on) for event, one in given.plain}
+        terms = [(rule.no, on, _funder(rule), *engine.days(rule, on)) for rule, on in times]
+        query = _PLAIN.format(incoming=incoming)
+        await ledger.stage_from(connection, query, queries.DOCUMENT, *map(list, zip(*terms, strict=True)))
+
+
+def _funder(rule: Rule) -> str | None:
+    party = rule.definition.funders[0].party
+    return None if party == "dealer" else engine.party_code(party, None)
+
+
+_PLAIN = """
+SELECT o.member_id, o.points, coalesce(t.funder, o.dealer_code), o.dealer_code,
+       $1::text || ':' || o.dealer_code || ':' || o.order_no, o.revision,
+       o.business_date, t.last, t.first, t.activity_months
+  FROM {incoming} o
+  JOIN unnest($2::int[], $3::date[], $4::text[], $5::date[], $6::date[], $7::smallint[])
+       AS t (rule_no, day, funder, first, last, activity_months) ON t.rule_no = o.rule_no AND t.day = o.business_date
+ ORDER BY o.ctid"""
 
 
 def notes(kept: Sequence[Kept], accepted: Sequence[Accepted]) -> list[Rejection]:

@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from app.chapters.queries import dealer_visible_to
 from app.core.actors import Actor
-from app.core.db import Connection, insert_rows
+from app.core.db import FEW, Connection, copy_apart, insert_rows
 from app.core.problems import NotFound
 from app.core.tabular import Rejection, Row
 from app.members.models import Ownership
@@ -49,10 +49,11 @@ class Known(NamedTuple):
 async def owners(connection: asyncpg.Connection, vins: Collection[str]) -> dict[str, list[Owner]]:
     """Who owns or owned these vehicles, oldest first; a known vehicle that nobody did has an empty list."""
     rows = await connection.fetch(
-        """SELECT v.vin, m.id, m.status = 'active', o.since, o.until FROM vehicle v
-             LEFT JOIN ownership o ON o.vin = v.vin LEFT JOIN member m ON m.id = o.member_id
-            WHERE v.vin = ANY ($1) ORDER BY o.since, o.id""",
-        vins,
+        r"""SELECT v.vin, m.id, m.status = 'active', o.since, o.until
+              FROM unnest(string_to_array($1, E'\n')) asked (vin) JOIN vehicle v USING (vin)
+                   LEFT JOIN ownership o ON o.vin = v.vin LEFT JOIN member m ON m.id = o.member_id
+             ORDER BY o.since, o.id""",
+        "\n".join(vins),
     )
     by_vin: dict[str, list[Owner]] = {}
     for vin, *stretch in rows:
@@ -100,7 +101,7 @@ class Accepted(NamedTuple):
 
 
 class Earned(NamedTuple):
-    """What an order earned, and the one rule's version that its row is enough to explain, if it is."""
+    """What an order earned, and the version of the one rule that its row is enough to explain, if it is."""
 
     points: int = 0
     rule_no: int | None = None
@@ -110,17 +111,33 @@ _NOTHING = Earned()
 
 
 async def insert_orders(
-    connection: asyncpg.Connection, accepted: Sequence[Accepted], earned: Mapping[str, Earned],
-    now: datetime,
-) -> None:  # fmt: skip
-    """Add orders, and what each earned by its cause; raises UniqueViolationError when another import was first."""
-    # in key order, so that two imports of one file wait for each other instead of locking crosswise
+    connection: asyncpg.Connection, accepted: Sequence[Accepted], earned: Mapping[str, Earned], now: datetime
+) -> str | None:
+    """Add orders, and what each earned by its cause.
+
+    Returns:
+        a table of the transaction's own with just these, in their order; None: they are too few for one.
+
+    Raises:
+        UniqueViolationError: one of them is known.
+    """
     records = [
-        (*order, revision, member_id, *earned.get(cause, _NOTHING), now)
-        for _, order, cause, revision, member_id, _ in sorted(accepted, key=itemgetter(1))
+        (*order, revision, member_id, *earned.get(cause, _NOTHING))
+        for _, order, cause, revision, member_id, _ in accepted
     ]
-    columns = [*Order._fields, "revision", "member_id", *Earned._fields, "received_at"]
-    await insert_rows(connection, "repair_order", columns, records)
+    columns = (*Order._fields, "revision", "member_id", *Earned._fields)
+    # in key order, so that two imports of one file wait for each other instead of locking crosswise
+    if len(records) <= FEW:
+        each = [(*record, now) for record in sorted(records, key=itemgetter(0, 1))]
+        await insert_rows(connection, "repair_order", [*columns, "received_at"], each)
+        return None
+    incoming, names = await copy_apart(connection, "repair_order", columns, records), ", ".join(columns)
+    await connection.execute(
+        f"""INSERT INTO repair_order ({names}, received_at)
+            SELECT {names}, $1 FROM {incoming} ORDER BY dealer_code, order_no""",  # noqa: S608 (names of ours)
+        now,
+    )
+    return incoming
 
 
 async def mark_cancelled(connection: asyncpg.Connection, dealer_code: str, order_no: str, now: datetime) -> bool:

@@ -33,7 +33,9 @@ from app.visits.queries import Accepted, Known, Owner
 from app.visits.rules import COLUMNS, Order, mileage_km, parse_order
 from app.visits.tiers import MEASURES
 
-FIRST_CHUNK, CHUNK = 1_000, 8_000
+FIRST_CHUNK, CHUNK = 1_000, 5_000
+_PIECE = 250
+"""Rows that are judged before the chunks under way are served again."""
 MOST_REFUSED = 10_000
 """Refused rows that are kept of an upload: one that has more is not what its sender takes it for."""
 _ATTEMPTS = 5
@@ -101,7 +103,7 @@ async def import_orders(
     try:
         for chunk in _chunks(iter(rows)):
             # three at once: the database posts one chunk and has received the next while this one is read and matched
-            judged = _judge(chunk, writer.book, now, only_dealers, most_fen)
+            judged = await _judge(chunk, writer.book, now, only_dealers, most_fen)
             prepared = await writer.prepare(judged, in_flight)
             under_way = (prepared, *(flight.prepared for flight in in_flight))
             refused = report.refused + sum(one.done.report.refused for one in under_way)
@@ -112,7 +114,6 @@ async def import_orders(
                 await asyncio.wait([in_flight[0].written])
                 _count(in_flight.popleft().written.result(), report, rejections)
             in_flight.append(writer.hand_over(prepared, tuple(in_flight)))
-            await in_flight[-1].sent.wait()
     finally:
         for done in await asyncio.gather(*(flight.written for flight in in_flight)):
             _count(done, report, rejections)
@@ -132,16 +133,18 @@ def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
         size = min(2 * size, CHUNK)
 
 
-def _judge(
+async def _judge(
     chunk: Sequence[Row], book: Book, now: datetime, only_dealers: frozenset[str] | None, most_fen: int | None
 ) -> Judged:
     orders: list[tuple[Row, Order]] = []
     rejections: list[Rejection] = []
-    for row in chunk:
+    for at, row in enumerate(chunk):
+        if at % _PIECE == 0:
+            await asyncio.sleep(0)
         order = row.fault or parse_order(row.cells, now)
         if isinstance(order, str):
             rejections.append(Rejection.of(row, order))
-        elif not book.knows(order.dealer_code):
+        elif order.dealer_code not in book.dealers:
             rejections.append(Rejection.of(row, f"dealer_code: there is no dealer {order.dealer_code!r}"))
         elif only_dealers is not None and order.dealer_code not in only_dealers:
             own = ", ".join(sorted(only_dealers))
@@ -168,6 +171,7 @@ class Flight(NamedTuple):
 
     prepared: Prepared
     sent: asyncio.Event
+    """Its orders stand in their table, though not yet for others to see; or it has ended."""
     written: asyncio.Task[Done]
 
 
@@ -180,13 +184,16 @@ class _Books:
 
     def __init__(self, db: Database, book: Book, actor: str, now: datetime, sink: Sink | None, dry_run: bool) -> None:
         self.db, self.book, self.actor, self.now, self.sink, self.dry_run = db, book, actor, now, sink, dry_run
+        self.finds_known = True
+        """Orders are looked up until none of a chunk is known; from then on their key tells, and they are again."""
 
     async def prepare(self, judged: Judged, in_flight: Iterable[Flight]) -> Prepared:
         """Match a chunk; `in_flight` are chunks still being written, whose orders the database may not show yet."""
         documents = [order[:2] for _, order in judged.orders]
         async with self.db.connection() as connection:
             owners = await queries.owners(connection, {order.vin for _, order in judged.orders})
-            known = await queries.known_orders(connection, documents)
+            known = await queries.known_orders(connection, documents) if self.finds_known else {}
+        self.finds_known = bool(known)
         for sent in (flight.prepared.known for flight in in_flight):
             # a dry run's orders never come to stand in the database: all of them are carried along
             known |= sent if self.dry_run else {d: sent[d] for d in documents if d in sent}
@@ -220,12 +227,16 @@ class _Books:
         return Flight(prepared, sent, written)
 
     async def _write(self, prepared: Prepared, before: Sequence[Flight], sent: Callable[[], None]) -> Done:
+        for flight in before:
+            # else two imports of one file could each wait for orders that a later chunk of the other has written
+            await flight.sent.wait()
         vain = 0
         while True:
             try:
                 return await self._write_once(prepared, before, sent)
             except (asyncpg.UniqueViolationError, _Stale):
-                # another import was first with one of the orders, or a wallet was closed: match the chunk anew
+                # one of the orders is known after all, or a wallet was closed: match the chunk anew
+                self.finds_known = True
                 again = await self.prepare(prepared.judged, before)
                 vain += len(again.accepted) == len(prepared.accepted)
                 if vain == _ATTEMPTS:
@@ -245,13 +256,13 @@ class _Books:
             await _landed(before)
             judged = await limits.within_limits(connection, judged)
         given = earnings.given(judged)
-        await queries.insert_orders(connection, prepared.accepted, given.earned, self.now)
-        await ledger.stage_batch(connection, [lot.earning for lot in given.lots if lot.points])
+        incoming = await queries.insert_orders(connection, prepared.accepted, given.earned, self.now)
         sent()
+        await earnings.stage(connection, given, incoming)
         await _landed(before)
         if await ledger.earn_staged(connection, actor=self.actor, now=self.now):
             raise _Stale
-        await awards.keep(connection, given.on_record, self.now)
+        await awards.keep(connection, given.lots, self.now)
         visitors = {one.member_id for one in prepared.accepted if one.member_id is not None}
         await tiers.rise(connection, MEASURES, visitors, self.now)
         kept = awards.kept(judged)
