@@ -296,3 +296,22 @@ async def test_one_opens_a_month_while_another_closes_one(database: Database, ow
     await closer
     assert late.period == add_months(closing, 1)
     assert await failures(owner) == {}
+
+
+async def test_a_partition_made_meanwhile_may_be_missed_once(
+    database: Database, member: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL shows a transaction under way the month's row, but not always its partition: the next one has both."""
+    fetchrow, missed = asyncpg.Pool.fetchrow, list[str]()
+
+    async def missing(pool: asyncpg.Pool, query: str, *arguments: object) -> asyncpg.Record | None:
+        if len(missed) < 1:
+            missed.append(query)
+            raise asyncpg.CheckViolationError('no partition of relation "movement" found for row')
+        return await fetchrow(pool, query, *arguments)
+
+    monkeypatch.setattr(asyncpg.Pool, "fetchrow", missing)
+    asked = request()
+    assert not (await ledger.earn(database.pool, earning(member, 10), asked)).replayed
+    assert missed
+    assert await balances(database.pool, member) == (10, 0, 0, 0)
