@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.core.db import FEW
 from tests.earning.telling import budget, cases, decide, used
-from tests.earning.writing import Body, published
+from tests.earning.writing import OWN, Body, published
 from tests.shop import Person, Shop, order
 from tests.visits.test_jobs import as_json_lines, rejected, upload, worked_off
 
@@ -15,7 +16,7 @@ KIND = "application/x-ndjson"
 async def rule_of(shop: Shop, labour: int, **fields: Any) -> Body:
     """A second rule, for orders with so much labour."""
     known = {"kind": "repair", "paid_fen": 12_345, "labour_fen": labour, "mileage_km": 200}
-    example = {"fields": known, "on": "2026-11-21", "points": 123}
+    example = {"fields": known, "dealer": {"code": "BJ001", "region": "BJ"}, "on": "2026-11-21", "points": 123}
     says: Body = {"condition": f"event.labour_fen == {labour}", "examples": [example]}
     return await published(shop, shop.hq, **says | fields)
 
@@ -79,3 +80,39 @@ async def test_an_order_that_a_rule_cannot_judge_is_parked(shop: Shop, labour: i
     found = await cases(shop, member, kind="parked")
     assert [case["document"].split(":")[2] for case in found] == [made[1]["order_no"], alone["order_no"]]
     assert all(said in case["reason"] for case in found)
+
+
+@pytest.mark.parametrize(
+    ("labour", "terms"),
+    [
+        (41, {}),
+        (42, {"funders": [OWN]}),
+        (43, {"pending": {"kind": "days", "days": 14}}),
+        (44, {"expiry": {"kind": "activity", "months": 3}}),
+        (45, {"expiry": {"kind": "fixed_date", "on": "2027-06-30"}, "funders": [OWN]}),
+        (46, {"funders": [{"party": "hq", "percent": "60"}, {"party": "dealer", "percent": "40"}]}),
+    ],
+)
+async def test_an_order_in_a_file_earns_what_it_earns_alone(shop: Shop, labour: int, terms: Body):
+    """Alone its lots are sent to the ledger, of a long file the database tells what plain ones are from their rows."""
+    first = {"stacking": {"group": "orders", "mode": "priority", "priority": 100 + labour}}
+    await rule_of(shop, labour, **first, **terms)
+    member = await shop.member()
+    alone, *filed = orders(member, labour, FEW + 2)
+    assert (await shop.post("/repair-orders", alone, shop.hq))[0] == 201
+    job = await worked_off(shop, await upload(shop, as_json_lines(filed), kind=KIND))
+    assert (job["posted"], job["points"]) == (len(filed), len(filed) * 123)
+
+    lots: dict[str, list[tuple[Any, ...]]] = {}
+    for document, *lot in await shop.pool.fetch(_LOTS, member.id):
+        lots.setdefault(document.rpartition(":")[2], []).append(tuple(lot))
+    assert set(lots) == {made["order_no"] for made in (alone, *filed)}
+    assert sum(points for points, *_ in lots[alone["order_no"]]) == 123
+    assert all(lots[made["order_no"]] == lots[alone["order_no"]] for made in filed)
+
+
+_LOTS = """
+SELECT l.document, l.granted, l.funder, l.pending, l.available, l.granted_on, l.spendable_from, l.expires_on,
+       l.activity_months, p.place, p.booked_on, p.request_key = md5(l.document || '#1')::uuid
+  FROM ledger.lot l JOIN ledger.posting p USING (member_id, posting_no)
+ WHERE l.member_id = $1 ORDER BY l.document, l.funder"""
