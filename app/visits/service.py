@@ -114,6 +114,9 @@ async def import_orders(
                 await asyncio.wait([in_flight[0].written])
                 _count(in_flight.popleft().written.result(), report, rejections)
             in_flight.append(writer.hand_over(prepared, tuple(in_flight)))
+            if limits.is_limited(prepared.earning):
+                # it begins when those before it have landed: to read on meanwhile would only hold it up
+                await in_flight[-1].sent.wait()
     finally:
         for done in await asyncio.gather(*(flight.written for flight in in_flight)):
             _count(done, report, rejections)
@@ -171,7 +174,7 @@ class Flight(NamedTuple):
 
     prepared: Prepared
     sent: asyncio.Event
-    """Its orders stand in their table, though not yet for others to see; or it has ended."""
+    """Its orders and earnings are in the database, though not yet for others to see; or it has ended."""
     written: asyncio.Task[Done]
 
 
@@ -257,8 +260,8 @@ class _Books:
             judged = await limits.within_limits(connection, judged)
         given = earnings.given(judged)
         incoming = await queries.insert_orders(connection, prepared.accepted, given.earned, self.now)
-        sent()
         await earnings.stage(connection, given, incoming)
+        sent()
         await _landed(before)
         if await ledger.earn_staged(connection, actor=self.actor, now=self.now):
             raise _Stale
