@@ -104,7 +104,7 @@ async def import_orders(
         for chunk in _chunks(iter(rows)):
             # three at once: the database posts one chunk and has received the next while this one is read and matched
             judged = await _judge(chunk, writer.book, now, only_dealers, most_fen)
-            prepared = await writer.prepare(judged, in_flight)
+            prepared = await writer.prepare(judged, in_flight, look_up=writer.finds_known)
             under_way = (prepared, *(flight.prepared for flight in in_flight))
             refused = report.refused + sum(one.done.report.refused for one in under_way)
             if most_refused is not None and refused > most_refused:
@@ -188,15 +188,21 @@ class _Books:
     def __init__(self, db: Database, book: Book, actor: str, now: datetime, sink: Sink | None, dry_run: bool) -> None:
         self.db, self.book, self.actor, self.now, self.sink, self.dry_run = db, book, actor, now, sink, dry_run
         self.finds_known = True
-        """Orders are looked up until none of a chunk is known; from then on their key tells, and they are again."""
+        """Whether the last chunk that was looked up had known orders: while none has, their key tells."""
 
-    async def prepare(self, judged: Judged, in_flight: Iterable[Flight]) -> Prepared:
-        """Match a chunk; `in_flight` are chunks still being written, whose orders the database may not show yet."""
+    async def prepare(self, judged: Judged, in_flight: Iterable[Flight], *, look_up: bool) -> Prepared:
+        """Match a chunk.
+
+        Args:
+            in_flight: chunks still being written, whose orders the database may not show yet.
+            look_up: ask for orders that are known; else their key refuses them when they are written.
+        """
         documents = [order[:2] for _, order in judged.orders]
         async with self.db.connection() as connection:
             owners = await queries.owners(connection, {order.vin for _, order in judged.orders})
-            known = await queries.known_orders(connection, documents) if self.finds_known else {}
-        self.finds_known = bool(known)
+            known = await queries.known_orders(connection, documents) if look_up else {}
+        if look_up:
+            self.finds_known = bool(known)
         for sent in (flight.prepared.known for flight in in_flight):
             # a dry run's orders never come to stand in the database: all of them are carried along
             known |= sent if self.dry_run else {d: sent[d] for d in documents if d in sent}
@@ -239,8 +245,7 @@ class _Books:
                 return await self._write_once(prepared, before, sent)
             except (asyncpg.UniqueViolationError, _Stale):
                 # one of the orders is known after all, or a wallet was closed: match the chunk anew
-                self.finds_known = True
-                again = await self.prepare(prepared.judged, before)
+                again = await self.prepare(prepared.judged, before, look_up=True)
                 vain += len(again.accepted) == len(prepared.accepted)
                 if vain == _ATTEMPTS:
                     raise
